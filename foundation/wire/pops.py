@@ -1,0 +1,88 @@
+"""Between PoPs and the control plane."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from foundation.wire import Wire
+
+
+class PopHeartbeat(Wire, frozen=True, kw_only=True):
+    """Body of PUT /internal/v1/pops/{popId}, every few seconds; registers the PoP when it is new."""
+
+    pop_id: str
+    region: str
+    base_url: str
+    version: str = ""
+    catalogue_seq: int = 0
+    catalogue_videos: int = 0
+    purge_seq: int = 0
+    """Last purge order applied: the acknowledgement."""
+    cache_used_bytes: int = 0
+    cache_hit_ratio: float = 0.0
+    spooled_events: int = 0
+
+
+class PopDirective(Wire, frozen=True, kw_only=True):
+    """Reply to a heartbeat: what the operator wants of the PoP."""
+
+    state: Literal["active", "draining"] = "active"
+    purge_head: int = 0
+
+
+class PopView(Wire, frozen=True, kw_only=True):
+    """GET /api/v1/pops: the registry as an operator sees it."""
+
+    pop_id: str
+    region: str
+    base_url: str
+    state: Literal["active", "draining", "lost"]
+    last_seen_ms: int
+    heartbeat: PopHeartbeat
+
+
+class PurgeOrder(Wire, frozen=True, kw_only=True):
+    """One entry of the ordered purge log. Exactly one of url, prefix, tag is set."""
+
+    seq: int
+    url: str | None = None
+    prefix: str | None = None
+    tag: str | None = None
+    soft: bool = False
+    """Soft: mark stale; otherwise remove."""
+    issued_at_ms: int = 0
+
+
+class PurgeLog(Wire, frozen=True, kw_only=True):
+    """Reply of GET /internal/v1/purges?after=SEQ&waitMs=MS (long poll)."""
+
+    orders: tuple[PurgeOrder, ...]
+    head: int
+
+
+class PurgeRequest(Wire, frozen=True, kw_only=True):
+    """Body of POST /api/v1/purges and of POST /internal/v1/purges."""
+
+    urls: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    soft: bool = False
+
+
+class Revocation(Wire, frozen=True, kw_only=True):
+    """A session or a whole account whose access tokens no longer count."""
+
+    seq: int
+    user_id: str
+    session_id: str | None = None
+    """None: every token of the user issued before `atMs`."""
+    at_ms: int
+
+
+class Revocations(Wire, frozen=True, kw_only=True):
+    """Reply of the origin's GET /internal/v1/revocations?after=SEQ&waitMs=MS (long poll)."""
+
+    revocations: tuple[Revocation, ...] = msgspec.field(default_factory=tuple)
+    head: int = 0
