@@ -1,0 +1,225 @@
+"""Typed endpoints: one decorator holds what routing, validation, authorisation and OpenAPI need to know.
+
+    class VideoRoutes:
+        @endpoint("POST", "/api/v1/videos/upload/init", summary="Begin an upload", body=UploadInit,
+                  reply=UploadTicket, status=201, access=Access.USER, problems=(TooLarge,))
+        async def init_upload(self, call: Call[UploadInit]) -> UploadTicket: ...
+
+    mount(app, VideoRoutes(...), guard=guard)
+
+Path of a request: aiohttp route -> guard (who is calling, may they) -> body and query decoded by msgspec -> method ->
+reply encoded. The method decides nothing about HTTP; errors are raised and become problems.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from foundation.errors import BadInput, PopreelError, Unauthenticated, UnsupportedMedia
+from foundation.ids import UserId, parse_id
+
+B = TypeVar("B")
+MAX_JSON_BYTES = 1024 * 1024
+
+
+class Access(StrEnum):
+    """Who may call. A token that is present but wrong is always refused, also where none is needed."""
+
+    ANYONE = "anyone"
+    USER = "user"
+    SERVICE = "service"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A verified caller: a user by access token, or a service or operator by key."""
+
+    user_id: UserId | None = None
+    username: str = ""
+    session_id: str = ""
+    tier: str = "free"
+    teen: bool = False
+    service: str = ""
+    operator: str = ""
+
+
+class Guard(Protocol):
+    """Verifies credentials: returns None for a caller without any, raises Unauthenticated for wrong ones."""
+
+    async def identify(self, request: web.Request, access: Access) -> Caller | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[B]):
+    """One decoded request."""
+
+    request: web.Request
+    body: B
+    query: Any
+    """The decoded query struct of the endpoint, or None."""
+    caller: Caller | None
+
+    def path(self, name: str) -> str:
+        return self.request.match_info[name]
+
+    def path_id(self, name: str) -> int:
+        """The Snowflake id in a path segment. Raises BadInput."""
+        return parse_id(self.request.match_info[name])
+
+    def user(self) -> UserId:
+        """The signed-in user. Raises Unauthenticated."""
+        if self.caller is None or self.caller.user_id is None:
+            raise Unauthenticated("this needs an access token: sign in first")
+        return self.caller.user_id
+
+
+Method = Callable[[Call[Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What the decorator was given; OpenAPI is rendered from it."""
+
+    method: str
+    path: str
+    summary: str
+    description: str
+    operation_id: str
+    tag: str
+    body: Any
+    body_type: str
+    query: type[msgspec.Struct] | None
+    reply: Any
+    reply_type: str
+    status: int
+    access: Access
+    problems: tuple[type[PopreelError], ...]
+    max_body_bytes: int
+    internal: bool
+
+
+def endpoint(
+    method: str,
+    path: str,
+    *,
+    summary: str,
+    body: Any = None,
+    body_type: str = "application/json",
+    query: type[msgspec.Struct] | None = None,
+    reply: Any = None,
+    reply_type: str = "application/json",
+    status: int = 200,
+    access: Access = Access.ANYONE,
+    problems: Iterable[type[PopreelError]] = (),
+    tag: str = "",
+    max_body_bytes: int = MAX_JSON_BYTES,
+) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
+    """Mark a method as an endpoint.
+
+    `body` is a type msgspec can decode (None: the handler reads the request itself; then `body_type` documents it).
+    `reply` None with status 204 means no content. Paths under /internal/ stay out of the public OpenAPI document.
+    """
+
+    def mark(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        spec = Endpoint(
+            method=method,
+            path=path,
+            summary=summary,
+            description=inspect.getdoc(handler) or "",
+            operation_id=handler.__name__,
+            tag=tag,
+            body=body,
+            body_type=body_type,
+            query=query,
+            reply=reply,
+            reply_type=reply_type,
+            status=status,
+            access=access,
+            problems=tuple(problems),
+            max_body_bytes=max_body_bytes,
+            internal=path.startswith("/internal/"),
+        )
+        handler.__endpoint__ = spec  # type: ignore[attr-defined]  # functions take attributes
+        return handler
+
+    return mark
+
+
+ENDPOINTS: web.AppKey[list[Endpoint]] = web.AppKey("endpoints", list)
+
+
+def mount(app: web.Application, routes: object, *, guard: Guard) -> None:
+    """Register every endpoint of `routes` on `app`, in the order they are written."""
+    known = app[ENDPOINTS]
+    for name in _methods_in_order(type(routes)):
+        method = getattr(routes, name)
+        spec: Endpoint = method.__endpoint__
+        known.append(spec)
+        app.router.add_route(spec.method, spec.path, _handler(spec, method, guard))
+
+
+def _methods_in_order(kind: type) -> list[str]:
+    names: dict[str, None] = {}
+    for cls in reversed(kind.__mro__):
+        names.update(dict.fromkeys(n for n, member in vars(cls).items() if hasattr(member, "__endpoint__")))
+    return list(names)
+
+
+def _handler(spec: Endpoint, method: Method, guard: Guard) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    decode = msgspec.json.Decoder(spec.body).decode if spec.body is not None else None
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = await guard.identify(request, spec.access)
+        if caller is None and spec.access is not Access.ANYONE:
+            raise Unauthenticated("this needs an access token in `Authorization: Bearer`")
+        query = _decode_query(request, spec.query) if spec.query is not None else None
+        body = decode(await _read_json(request, spec.max_body_bytes)) if decode is not None else None
+        result = await method(Call(request=request, body=body, query=query, caller=caller))
+        return result if isinstance(result, web.StreamResponse) else render(result, status=spec.status)
+
+    return handle
+
+
+async def _read_json(request: web.Request, limit: int) -> bytes:
+    if request.content_type not in ("application/json", "application/octet-stream", "text/plain"):
+        # sendBeacon posts text/plain; a body without a type arrives as octet-stream
+        raise UnsupportedMedia("send application/json")
+    if (request.content_length or 0) > limit:
+        raise BadInput(f"the body is larger than {limit} bytes")
+    parts, size = [], 0
+    async for chunk in request.content.iter_chunked(65536):
+        size += len(chunk)
+        if size > limit:
+            raise BadInput(f"the body is larger than {limit} bytes")
+        parts.append(chunk)
+    raw = b"".join(parts)
+    if not raw.strip():
+        raise BadInput("the body is empty: send a JSON object")
+    return raw
+
+
+def _decode_query(request: web.Request, query: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.convert(dict(request.query), query, strict=False)
+    except msgspec.ValidationError as err:
+        raise BadInput(f"query: {err}") from err
+
+
+def render(result: Any, *, status: int = 200) -> web.Response:
+    """JSON of a struct (or of anything msgspec encodes); None is an empty answer."""
+    if result is None:
+        return web.Response(status=204 if status == 200 else status)
+    return web.Response(
+        body=msgspec.json.encode(result),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )

@@ -1,0 +1,1 @@
+"""Logs, metrics and traces: how a service tells what it does."""
