@@ -98,7 +98,8 @@ def _readyz(ready: ReadyProbe | None) -> Callable[[web.Request], Awaitable[web.R
 
 def _openapi(service: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def describe(request: web.Request) -> web.Response:
-        return render(openapi.document(request.app[ENDPOINTS], title=f"popreel {service}", version=VERSION))
+        endpoints = request.app[ENDPOINTS]
+        return render(openapi.document(endpoints, title=f"popreel {service}", version=VERSION))
 
     return describe
 
