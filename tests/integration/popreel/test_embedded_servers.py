@@ -1,0 +1,94 @@
+"""The embedded servers: start, serve, survive kill -9, keep what was acknowledged, stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import asyncpg
+import boto3
+import pytest
+import redis.asyncio
+from botocore.exceptions import ClientError
+from types_boto3_s3 import S3Client
+
+from popreel.embedded.object_store import ObjectStoreAccess
+from popreel.embedded.postgres import EmbeddedPostgres
+from popreel.embedded.valkey import EmbeddedValkey
+
+
+async def test_each_module_gets_an_empty_database(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+        assert await connection.fetchval("SHOW fsync") == "on"
+    finally:
+        await connection.close()
+
+
+async def test_a_killed_postgres_starts_again_and_keeps_what_was_committed(
+    postgres_server: Callable[[str], EmbeddedPostgres],
+) -> None:
+    server = postgres_server("crash")
+    await server.start()
+    await server.ready()
+    connection = await asyncpg.connect(server.endpoint)
+    await connection.execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)")
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    assert await server.wait() == -signal.SIGKILL
+    connection.terminate()
+
+    await server.start()
+    await server.ready()
+    connection = await asyncpg.connect(server.endpoint)
+    try:
+        assert await connection.fetchval("SELECT n FROM kept") == 7
+    finally:
+        await connection.close()
+
+
+async def test_a_killed_valkey_keeps_what_it_acknowledged(valkey_server: Callable[[str], EmbeddedValkey]) -> None:
+    server = valkey_server("spool")
+    await server.start()
+    await server.ready()
+    async with redis.asyncio.Redis.from_url(server.endpoint) as client:
+        await client.xadd("events", {"n": "1"})
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    await server.wait()
+
+    await server.start()
+    await server.ready()
+    async with redis.asyncio.Redis.from_url(server.endpoint) as client:
+        assert await client.xlen("events") == 1
+
+
+def test_valkey_wants_its_password(valkey_url: str) -> None:
+    with (
+        redis.Redis.from_url(valkey_url.replace("redis://:", "redis://:wrong")) as client,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        client.ping()
+
+
+def test_the_object_store_keeps_objects_and_refuses_a_wrong_key(object_store: ObjectStoreAccess) -> None:
+    def client(secret: str) -> S3Client:
+        made: S3Client = boto3.client(
+            "s3",
+            endpoint_url=object_store.endpoint,
+            aws_access_key_id=object_store.access_key,
+            aws_secret_access_key=secret,
+            region_name=object_store.region,
+        )
+        return made
+
+    s3 = client(object_store.secret_key)
+    s3.put_object(Bucket=object_store.bucket, Key="a/b", Body=b"x" * 100_000)
+    assert s3.get_object(Bucket=object_store.bucket, Key="a/b", Range="bytes=5-9")["Body"].read() == b"xxxxx"
+    s3.close()
+    stranger = client("wrong")
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        stranger.get_object(Bucket=object_store.bucket, Key="a/b")
+    stranger.close()
