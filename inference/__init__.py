@@ -1,0 +1,13 @@
+"""Models and recommendation as plain libraries: nothing here opens a socket or knows a service.
+
+`content/` turns a video into a vector; `feed/` decides what a viewer sees next; `training/` makes the models that
+`feed/` uses; `simulation/` and replay drive the very same `feed/` code that a PoP serves with. The path of a feed page:
+
+1. `feed/taste.py`: a viewer is a few decayed sums of the vectors watched and skipped.
+2. `feed/sources.py`: candidates from several sources, each with a reason (taste, item-to-item, trending, fresh ...).
+3. `feed/eligibility.py`: seen, blocked, region, age, visibility are masks over the columns.
+4. `feed/features.py` -> `feed/ranker.py`: one ONNX call predicts the watch-time quantile and actions.
+5. `feed/diversity.py`: creator caps, then a windowed determinantal point process.
+6. `feed/exploration.py`: reserved slots for new videos, with a quota and a receipt.
+7. `feed/recommender.py` puts 2-6 in one synchronous, CPU-bound call.
+"""
