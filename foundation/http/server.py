@@ -48,6 +48,8 @@ ReadyProbe = Callable[[], Awaitable[None]]
 
 S = TypeVar("S", bound=Settings)
 Compose = Callable[[S], AbstractAsyncContextManager[web.Application]]
+Serve = Callable[[web.Application, str], AbstractAsyncContextManager[None]]
+"""Listens for an application on HOST:PORT while the context is open."""
 
 
 def new_app(
@@ -134,24 +136,27 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
-def run_service(name: str, settings_type: type[S], compose: Compose[S]) -> None:
-    """`python -m ... --config FILE`: run until told to stop. Exits with 2 and one clear line on unusable settings."""
+def run_service(name: str, settings_type: type[S], compose: Compose[S], *, serve: Serve = listening) -> None:
+    """`python -m ... --config FILE`: run until told to stop. Exits with 2 and one clear line on unusable settings.
+
+    `serve` replaces the plain aiohttp listener (a PoP has its own protocol on the socket).
+    """
     parser = argparse.ArgumentParser(prog=f"python -m {name}.service")
     parser.add_argument("--config", type=Path, help="TOML settings; environment variables override it")
     config = parser.parse_args().config
     logs.configure(name, level=os.environ.get("POPREEL_LOG_LEVEL", "INFO"))
     try:
         settings = load(settings_type, file=config, environ=os.environ)
-        uvloop.run(_serve(name, settings, compose))
+        uvloop.run(_live(name, settings, compose, serve))
     except SettingsError as err:
         print(f"{name}: {err}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
-async def _serve(name: str, settings: S, compose: Compose[S]) -> None:
+async def _live(name: str, settings: S, compose: Compose[S], serve: Serve) -> None:
     listen: str = settings.listen  # type: ignore[attr-defined]  # every service's settings have it
     stop = stop_signal()
-    async with compose(settings) as app, listening(app, listen):
+    async with compose(settings) as app, serve(app, listen):
         _log.info("listening", extra={"event": "listening", "listen": listen})
         await stop.wait()
         _log.info("draining", extra={"event": "draining"})
