@@ -60,6 +60,8 @@ class PurgeLog(Wire, frozen=True, kw_only=True):
 
     orders: tuple[PurgeOrder, ...]
     head: int
+    floor: int = 0
+    """Orders up to this one are no longer kept: a PoP that stopped before it empties its cache."""
 
 
 class PurgeRequest(Wire, frozen=True, kw_only=True):
@@ -86,3 +88,12 @@ class Revocations(Wire, frozen=True, kw_only=True):
 
     revocations: tuple[Revocation, ...] = msgspec.field(default_factory=tuple)
     head: int = 0
+
+
+class PurgeReceipt(Wire, frozen=True, kw_only=True):
+    """What became of purge orders: `confirmed` PoPs have applied all up to `seq`, `waiting` have not yet."""
+
+    seq: int
+    orders: int
+    confirmed: tuple[str, ...]
+    waiting: tuple[str, ...]

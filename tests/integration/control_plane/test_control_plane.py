@@ -1,0 +1,131 @@
+"""The control plane against a real Postgres, over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from control_plane.service import compose
+from control_plane.settings import ControlPlaneSettings
+from foundation.settings import Secret
+
+POP = {"Authorization": "Bearer pop-key"}
+ORIGIN = {"Authorization": "Bearer origin-key"}
+OPERATOR = {"Authorization": "Bearer operator-key"}
+Client = TestClient[Any, Any]
+
+
+@pytest.fixture
+async def client(postgres_database: Callable[[], str], fresh_dsn: str) -> AsyncIterator[Client]:
+    settings = ControlPlaneSettings(
+        postgres_dsn=Secret(fresh_dsn),
+        service_keys={"local-1": Secret("pop-key"), "origin": Secret("origin-key")},
+        operator_keys={"ana": Secret("operator-key")},
+        lost_after_s=1,
+    )
+    async with compose(settings) as app, TestClient(TestServer(app)) as client:
+        yield client
+
+
+@pytest.fixture
+def fresh_dsn(postgres_database: Callable[[], str]) -> str:
+    return postgres_database()
+
+
+def beat(**changes: Any) -> dict[str, Any]:
+    return {"popId": "local-1", "region": "us-east", "baseUrl": "http://127.0.0.1:8080", **changes}
+
+
+async def json_of(answer: aiohttp.ClientResponse, status: int = 200) -> Any:
+    assert answer.status == status, await answer.text()
+    return await answer.json(content_type=None)
+
+
+async def test_a_heartbeat_registers_the_pop_and_tells_the_operators_wish(client: Client) -> None:
+    first = await json_of(await client.put("/internal/v1/pops/local-1", json=beat(), headers=POP))
+    assert first == {"state": "active", "purgeHead": 0}
+    drained = await client.put("/api/v1/pops/local-1/state", json={"state": "draining"}, headers=OPERATOR)
+    assert drained.status == 204
+    second = await json_of(await client.put("/internal/v1/pops/local-1", json=beat(), headers=POP))
+    assert second["state"] == "draining"
+    views = await json_of(await client.get("/api/v1/pops", headers=OPERATOR))
+    assert [(view["popId"], view["state"], view["region"]) for view in views] == [("local-1", "draining", "us-east")]
+
+
+async def test_a_pop_cannot_report_under_another_name(client: Client) -> None:
+    answer = await client.put("/internal/v1/pops/local-2", json=beat(popId="local-2"), headers=POP)
+    assert (await json_of(answer, 403))["code"] == "wrong-pop"
+
+
+async def test_draining_an_unknown_pop_is_refused(client: Client) -> None:
+    answer = await client.put("/api/v1/pops/nowhere/state", json={"state": "draining"}, headers=OPERATOR)
+    assert (await json_of(answer, 404))["code"] == "unknown-pop"
+
+
+async def test_a_purge_wakes_the_waiting_pop_and_is_confirmed_by_its_heartbeat(client: Client) -> None:
+    await json_of(await client.put("/internal/v1/pops/local-1", json=beat(), headers=POP))
+    waiting = asyncio.create_task(client.get("/internal/v1/purges?after=0&waitMs=20000", headers=POP))
+    request = {"tags": ["video-1", "video-2"], "urls": ["/videos/us-east/1/master.m3u8"]}
+    receipt = await json_of(await client.post("/internal/v1/purges", json=request, headers=ORIGIN), 202)
+    assert receipt == {"seq": 3, "orders": 3, "confirmed": [], "waiting": ["local-1"]}
+    log = await json_of(await waiting)
+    assert [order["seq"] for order in log["orders"]] == [1, 2, 3]
+    assert {order["tag"] or order["url"] for order in log["orders"]} == {*request["tags"], *request["urls"]}
+    await json_of(await client.put("/internal/v1/pops/local-1", json=beat(purgeSeq=3), headers=POP))
+    confirmed = await json_of(await client.get("/api/v1/purges/3", headers=OPERATOR))
+    assert (confirmed["confirmed"], confirmed["waiting"]) == (["local-1"], [])
+
+
+async def test_concurrent_purges_get_dense_numbers(client: Client) -> None:
+    async def purge(number: int) -> int:
+        body = {"tags": [f"video-{number}"]}
+        answer = await client.post("/api/v1/purges", json=body, headers=OPERATOR)
+        return int((await json_of(answer, 202))["seq"])
+
+    seqs = await asyncio.gather(*(purge(number) for number in range(20)))
+    assert sorted(seqs) == list(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [({}, "name 1 to"), ({"urls": ["videos/x"]}, "slash"), ({"tags": [""]}, "characters"), ({"tags": "x"}, "array")],
+)
+async def test_a_malformed_purge_says_what_to_do(client: Client, body: dict[str, Any], word: str) -> None:
+    problem = await json_of(await client.post("/api/v1/purges", json=body, headers=OPERATOR), 400)
+    assert problem["code"] == "bad-input"
+    assert word in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/internal/v1/pops/local-1"),
+        ("GET", "/internal/v1/pops"),
+        ("GET", "/internal/v1/purges"),
+        ("POST", "/internal/v1/purges"),
+        ("GET", "/api/v1/pops"),
+        ("PUT", "/api/v1/pops/local-1/state"),
+        ("POST", "/api/v1/purges"),
+        ("GET", "/api/v1/purges/1"),
+    ],
+)
+async def test_every_route_refuses_callers_without_the_right_key(client: Client, method: str, path: str) -> None:
+    nobody = await client.request(method, path, json={})
+    assert nobody.status == 401
+    wrong = await client.request(method, path, json={}, headers={"Authorization": "Bearer wrong"})
+    assert wrong.status == 403
+    other = OPERATOR if path.startswith("/internal") else ORIGIN
+    assert (await client.request(method, path, json={}, headers=other)).status == 403
+
+
+async def test_health_metrics_and_openapi_are_there(client: Client) -> None:
+    assert (await client.get("/healthz")).status == 200
+    assert (await client.get("/readyz")).status == 200
+    assert "http_server_request_duration_seconds" in await (await client.get("/metrics")).text()
+    document = await json_of(await client.get("/openapi.json"))
+    assert document["openapi"] == "3.1.0"
+    assert "/api/v1/pops" in document["paths"]
+    assert not any(path.startswith("/internal") for path in document["paths"])
