@@ -22,7 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from aiohttp import web
 
-from foundation.errors import BadInput, PopreelError, Unauthenticated, UnsupportedMedia
+from foundation.errors import BadInput, PopreelError, TooLarge, Unauthenticated, UnsupportedMedia
 from foundation.ids import UserId, parse_id
 
 B = TypeVar("B")
@@ -181,11 +181,18 @@ def _handler(spec: Endpoint, method: Method, guard: Guard) -> Callable[[web.Requ
         if caller is None and spec.access is not Access.ANYONE:
             raise Unauthenticated("this needs an access token in `Authorization: Bearer`")
         query = _decode_query(request, spec.query) if spec.query is not None else None
-        body = decode(await _read_json(request, spec.max_body_bytes)) if decode is not None else None
+        body = _decode_body(await _read_json(request, spec.max_body_bytes), decode) if decode is not None else None
         result = await method(Call(request=request, body=body, query=query, caller=caller))
         return result if isinstance(result, web.StreamResponse) else render(result, status=spec.status)
 
     return handle
+
+
+def _decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode(raw)
+    except msgspec.DecodeError as err:  # ValidationError is one of them
+        raise BadInput(f"body: {err}") from err
 
 
 async def _read_json(request: web.Request, limit: int) -> bytes:
@@ -193,12 +200,12 @@ async def _read_json(request: web.Request, limit: int) -> bytes:
         # sendBeacon posts text/plain; a body without a type arrives as octet-stream
         raise UnsupportedMedia("send application/json")
     if (request.content_length or 0) > limit:
-        raise BadInput(f"the body is larger than {limit} bytes")
+        raise TooLarge(f"the body is larger than {limit} bytes")
     parts, size = [], 0
     async for chunk in request.content.iter_chunked(65536):
         size += len(chunk)
         if size > limit:
-            raise BadInput(f"the body is larger than {limit} bytes")
+            raise TooLarge(f"the body is larger than {limit} bytes")
         parts.append(chunk)
     raw = b"".join(parts)
     if not raw.strip():

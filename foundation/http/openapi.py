@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from foundation.errors import BadInput, Forbidden, PopreelError, Unauthenticated
+from foundation.errors import BadInput, Forbidden, PopreelError, TooLarge, Unauthenticated, UnsupportedMedia
 from foundation.http.endpoint import Access, Endpoint
 from foundation.http.problem import PROBLEM_JSON
 
@@ -119,6 +119,8 @@ def _problems(spec: Endpoint) -> dict[str, Any]:
     implied: list[type[PopreelError]] = [Unauthenticated]
     if spec.body is not None or spec.query is not None or "{" in spec.path:
         implied.append(BadInput)
+    if spec.body is not None:
+        implied.extend((TooLarge, UnsupportedMedia))
     if spec.access in (Access.USER, Access.OPERATOR):
         implied.append(Forbidden)
     content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from foundation.errors import BadInput, Gone, MethodNotAllowed, NotFound, PopreelError, RequestError, TooLarge
+from foundation.errors import Gone, MethodNotAllowed, NotFound, PopreelError, RequestError, TooLarge
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_BASE = "https://popreel.dev/problems/"
@@ -60,8 +60,6 @@ async def problems_middleware(request: web.Request, handler: Handler) -> web.Str
         if "Allow" in err.headers:
             answer.headers["Allow"] = err.headers["Allow"]
         return answer
-    except msgspec.ValidationError as err:
-        return problem_response(BadInput(str(err)))
     except (ConnectionResetError, TimeoutError):
         raise
     except Exception:

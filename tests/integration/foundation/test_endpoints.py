@@ -1,0 +1,169 @@
+"""Typed endpoints on a real socket: decoding, access, problems, OpenAPI."""
+
+import io
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from msgspec import Meta
+
+from foundation.errors import Conflict, Unavailable
+from foundation.http.endpoint import Access, Call, endpoint, mount
+from foundation.http.guard import PublicKeys, TokenGuard
+from foundation.http.server import new_app
+from foundation.ids import UserId
+from foundation.settings import Secret
+from foundation.tokens.access import AccessClaims, Revoked, SigningKey, generate_pem, issue, jwks, read_jwks
+from foundation.wire import Wire
+
+NOW_S = 1_800_000_000
+Client = TestClient[Any, Any]
+JSON = {"Content-Type": "application/json"}
+
+
+class Note(Wire, frozen=True, kw_only=True):
+    note_text: Annotated[str, Meta(min_length=1, max_length=20)]
+
+
+class Listing(Wire, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=50)] = 20
+
+
+class Routes:
+    @endpoint("POST", "/api/v1/notes", summary="Write", body=Note, reply=Note, status=201, access=Access.USER)
+    async def write(self, call: Call[Note]) -> Note:
+        return Note(note_text=f"{call.user()}:{call.body.note_text}"[:20])
+
+    @endpoint("GET", "/api/v1/notes", summary="List", query=Listing, reply=dict[str, int])
+    async def list_notes(self, call: Call[None]) -> dict[str, int]:
+        return {"limit": call.query.limit}
+
+    @endpoint("GET", "/api/v1/notes/{id}", summary="One", reply=dict[str, int], problems=(Conflict,))
+    async def one(self, call: Call[None]) -> dict[str, int]:
+        note = call.path_id("id")
+        if note == 1:
+            raise Conflict("note 1 is being written", retryAt=5)
+        if note == 2:
+            raise Unavailable("the shelf is away", retry_after_s=1.2)
+        if note == 3:
+            raise RuntimeError("secret detail")
+        return {"id": note}
+
+    @endpoint("GET", "/internal/v1/notes", summary="Inside", reply=dict[str, str], access=Access.SERVICE)
+    async def inside(self, call: Call[None]) -> dict[str, str]:
+        assert call.caller is not None
+        return {"service": call.caller.service}
+
+
+@pytest.fixture(scope="module")
+def key() -> SigningKey:
+    return SigningKey.from_pem(generate_pem())
+
+
+@pytest.fixture
+async def client(key: SigningKey) -> AsyncIterator[Client]:
+    async def keys(refresh: bool) -> PublicKeys:
+        return read_jwks(jwks([key]))
+
+    guard = TokenGuard(
+        keys=keys,
+        revoked=Revoked(clock_s=lambda: NOW_S),
+        clock_s=lambda: NOW_S,
+        service_keys={"pop": Secret("key")},
+    )
+    app = new_app("notes")
+    mount(app, Routes(), guard=guard)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+def token(key: SigningKey) -> dict[str, str]:
+    claims = AccessClaims(user_id=UserId(7), username="ana", session_id="s", issued_at_s=NOW_S, expires_at_s=NOW_S + 9)
+    return {"Authorization": f"Bearer {issue(claims, key)}"}
+
+
+async def test_a_user_writes_and_gets_the_reply(client: Client, key: SigningKey) -> None:
+    answer = await client.post("/api/v1/notes", json={"noteText": "hi", "unknown": 1}, headers=token(key))
+    assert (answer.status, await answer.json()) == (201, {"noteText": "7:hi"})
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [(b"", "empty"), (b"{", "truncated"), (b"[]", "object"), (b'{"noteText":""}', "length"), (b"{}", "noteText")],
+)
+async def test_a_bad_body_says_what_is_wrong(client: Client, key: SigningKey, body: bytes, word: str) -> None:
+    headers = {**token(key), "Content-Type": "application/json"}
+    answer = await client.post("/api/v1/notes", data=body, headers=headers)
+    problem = json.loads(await answer.read())
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert word in problem["detail"]
+
+
+async def test_a_huge_body_is_refused_before_it_is_read(client: Client, key: SigningKey) -> None:
+    answer = await client.post("/api/v1/notes", data=io.BytesIO(b"x" * 2_000_000), headers={**token(key), **JSON})
+    assert answer.status == 413
+
+
+async def test_another_media_type_is_refused(client: Client, key: SigningKey) -> None:
+    answer = await client.post("/api/v1/notes", data="<x/>", headers={**token(key), "Content-Type": "text/xml"})
+    assert answer.status == 415
+
+
+@pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic abc", "Bearer"])
+async def test_without_a_good_token_the_answer_is_401(client: Client, header: str | None) -> None:
+    headers = {"Authorization": header} if header else {}
+    answer = await client.post("/api/v1/notes", json={"noteText": "hi"}, headers=headers)
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_a_wrong_token_is_refused_also_where_none_is_needed(client: Client) -> None:
+    assert (await client.get("/api/v1/notes", headers={"Authorization": "Bearer x"})).status == 401
+
+
+@pytest.mark.parametrize(("query", "status"), [("", 200), ("?limit=50", 200), ("?limit=51", 400), ("?limit=x", 400)])
+async def test_queries_are_checked(client: Client, query: str, status: int) -> None:
+    assert (await client.get(f"/api/v1/notes{query}")).status == status
+
+
+async def test_errors_become_problems_with_their_extensions(client: Client) -> None:
+    conflict = await client.get("/api/v1/notes/1")
+    assert conflict.status == 409
+    document = json.loads(await conflict.read())
+    assert document["type"].endswith("/conflict")
+    assert document["retryAt"] == 5
+    away = await client.get("/api/v1/notes/2")
+    assert (away.status, away.headers["Retry-After"]) == (503, "2")
+
+
+async def test_an_unknown_error_keeps_its_text_in_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = await client.get("/api/v1/notes/3")
+    assert answer.status == 500
+    assert "secret" not in await answer.text()
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/api/v1/notes", 405)])
+async def test_the_routers_own_errors_are_problems_too(client: Client, method: str, path: str, status: int) -> None:
+    answer = await client.request(method, path)
+    assert (answer.status, answer.content_type) == (status, "application/problem+json")
+
+
+async def test_service_routes_take_service_keys_only(client: Client, key: SigningKey) -> None:
+    good = await client.get("/internal/v1/notes", headers={"Authorization": "Bearer key"})
+    assert await good.json() == {"service": "pop"}
+    assert (await client.get("/internal/v1/notes", headers=token(key))).status == 403
+
+
+async def test_openapi_describes_the_public_routes(client: Client) -> None:
+    document = await (await client.get("/openapi.json")).json()
+    assert set(document["paths"]) == {"/api/v1/notes", "/api/v1/notes/{id}"}
+    write = document["paths"]["/api/v1/notes"]["post"]
+    assert write["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Note"}
+    assert document["components"]["schemas"]["Note"]["properties"]["noteText"]["maxLength"] == 20
+    assert {"201", "400", "401", "403"} <= set(write["responses"])
+    limit = document["paths"]["/api/v1/notes"]["get"]["parameters"][0]
+    assert (limit["name"], limit["schema"]["maximum"], limit["schema"]["default"]) == ("limit", 50, 20)
