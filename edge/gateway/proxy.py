@@ -6,7 +6,7 @@ Headers follow RFC 9110 section 7.6: hop-by-hop fields and those named in Connec
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 from aiohttp import web
@@ -81,16 +81,10 @@ class OriginProxy:
         return headers
 
 
-def end_to_end(headers: CIMultiDictProxy[str] | Mapping[str, str]) -> CIMultiDict[str]:
+def end_to_end(headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """A copy of `headers` without the hop-by-hop ones."""
-    named = {part.strip().lower() for value in _all(headers, "Connection") for part in value.split(",")}
+    named = {part.strip().lower() for value in headers.getall("Connection", []) for part in value.split(",")}
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP | named)
-
-
-def _all(headers: CIMultiDictProxy[str] | Mapping[str, str], name: str) -> list[str]:
-    if isinstance(headers, CIMultiDictProxy):
-        return headers.getall(name, [])
-    return [headers[name]] if name in headers else []
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
