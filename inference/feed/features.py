@@ -1,0 +1,151 @@
+"""The ranker's inputs: (n, F) float32, finite, the same code in training and serving.
+
+Only cosines, counts and context: nothing depends on the axes of the vector space, so a ranker stays valid for a new
+space of the same kind, and one trained on simulated viewers can start a new installation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.feed.columns import FeedColumns
+from inference.feed.pools import Pools
+from inference.feed.sources import Candidates, Source
+from inference.feed.taste import DISLIKE_HALF_LIVES, LIKE_HALF_LIVES
+from inference.feed.viewer import ViewerState, contains
+
+NAMES: tuple[str, ...] = (
+    *(f"like_cosine_{h:g}" for h in LIKE_HALF_LIVES),
+    *(f"dislike_cosine_{h:g}" for h in DISLIKE_HALF_LIVES),
+    "query_cosine",
+    "recent_best_cosine",
+    "recent_top3_cosine",
+    "item_to_item",
+    "popularity",
+    "popularity_when_new",
+    "trend",
+    "quantile_posterior",
+    "seen_log",
+    "like_rate",
+    "share_rate",
+    "finish_rate",
+    "skip_rate",
+    "age_log_h",
+    "views_log",
+    "duration_log",
+    "duration_log_square",
+    "creator_affinity",
+    "followed",
+    "same_region",
+    "interest_match",
+    "has_vector",
+    "viewer_likes_log",
+    "viewer_quantile",
+    "viewer_skip_share",
+    "hour_sin",
+    "hour_cos",
+    *(f"source_{source.name.lower()}" for source in Source),
+)
+WIDTH = len(NAMES)
+SCHEMA = hashlib.sha256(",".join(NAMES).encode()).hexdigest()[:16]
+"""Names and order of the features: a ranker of another schema is refused."""
+
+_PRIOR = 8.0
+"""Pseudo-impressions behind every rate."""
+_RECENT = 20
+
+
+def features(
+    columns: FeedColumns,
+    pools: Pools,
+    state: ViewerState,
+    candidates: Candidates,
+    query: NDArray[np.float32] | None,
+    *,
+    now_s: float,
+) -> NDArray[np.float32]:
+    """(n, WIDTH) for the candidates, in NAMES' order."""
+    rows = candidates.rows
+    vectors = columns.vector[rows].astype(np.float32)
+    parts = [
+        *_cosines(columns, state, vectors, query),
+        np.tanh(candidates.item_to_item),
+        *_item(columns, pools, state, rows, now_s),
+        *_match(columns, state, rows),
+        *_viewer(state, len(rows)),
+        *((candidates.source == source).astype(np.float32) for source in Source),
+    ]
+    matrix = np.empty((len(rows), WIDTH), np.float32)
+    for number, part in enumerate(parts):
+        matrix[:, number] = part
+    return np.nan_to_num(matrix, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+Column = NDArray[np.float32] | NDArray[np.bool_] | float
+
+
+def _cosines(
+    columns: FeedColumns, state: ViewerState, vectors: NDArray[np.float32], query: NDArray[np.float32] | None
+) -> list[Column]:
+    sums = state.taste.sums
+    norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))
+    by_scale = vectors @ (sums / np.maximum(norms, 1e-9)[:, None]).T
+    recent = columns.rows(state.taste.recent_ids[-_RECENT:])
+    best: Column = 0.0
+    top3: Column = 0.0
+    if len(recent) and len(vectors):
+        cosines = np.sort(vectors @ columns.vector[recent].astype(np.float32).T, axis=1)
+        best, top3 = cosines[:, -1], cosines[:, -3:].mean(axis=1)
+    return [*by_scale.T, vectors @ query if query is not None else 0.0, best, top3]
+
+
+def _item(
+    columns: FeedColumns, pools: Pools, state: ViewerState, rows: NDArray[np.int64], now_s: float
+) -> list[Column]:
+    """Posterior rates at this PoP, shrunk to what an average video has."""
+    known = np.minimum(rows, len(pools.popularity) - 1)
+    seen = columns.seen_count[rows]
+    weight = seen + _PRIOR
+    duration = np.log(np.maximum(columns.duration_s[rows], 1.0))
+    popularity = pools.popularity[known]
+    return [
+        popularity,
+        popularity / (1.0 + state.taste.likes),
+        pools.trend[known],
+        (columns.quantile_sum[rows] + 0.5 * _PRIOR) / weight,
+        np.log1p(seen),
+        (columns.liked_count[rows] + 0.05 * _PRIOR) / weight,
+        (columns.shared_count[rows] + 0.01 * _PRIOR) / weight,
+        (columns.finished_count[rows] + 0.3 * _PRIOR) / weight,
+        (columns.skipped_count[rows] + 0.3 * _PRIOR) / weight,
+        np.log1p(np.maximum(now_s - columns.published_s[rows], 0.0) / 3600.0).astype(np.float32),
+        np.log1p(columns.views[rows]),
+        duration,
+        duration * duration,
+    ]
+
+
+def _match(columns: FeedColumns, state: ViewerState, rows: NDArray[np.int64]) -> list[Column]:
+    creators = columns.creator_id[rows]
+    liked = state.taste.creators
+    affinity = np.array([liked.get(creator, 0.0) for creator in creators.tolist()], np.float32)
+    interest = np.zeros(len(rows), bool)
+    if state.interests:
+        interest = np.asarray(np.isin(columns.hashtags[rows], list(state.interests)).any(axis=1))
+    return [
+        np.tanh(affinity),
+        contains(state.following, creators),
+        (columns.region[rows] == state.region) & (state.region != 0),
+        interest,
+        columns.has_vector[rows],
+    ]
+
+
+def _viewer(state: ViewerState, _n: int) -> list[Column]:
+    angle = 2 * math.pi * state.hour / 24
+    taste = state.taste
+    return [math.log1p(taste.likes), taste.mean_quantile, taste.skip_share, math.sin(angle), math.cos(angle)]

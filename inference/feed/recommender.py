@@ -1,0 +1,212 @@
+"""Candidates -> features -> scores -> diversity -> exploration: the one path that PoPs, simulator and replay share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import ModelError
+from inference.feed.columns import FeedColumns
+from inference.feed.diversity import DiversityPolicy, Group, diversify
+from inference.feed.exploration import ExplorationPolicy, choose_trials, places
+from inference.feed.features import NAMES, features
+from inference.feed.model import FeedModel, Weights
+from inference.feed.pools import Pools
+from inference.feed.row_index import RowIndex
+from inference.feed.sources import Candidates, Source, SourceSizes, gather, visible
+from inference.feed.viewer import ViewerState
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """One place of a list: the video, why, and what off-policy evaluation needs."""
+
+    video_id: int
+    source: Source
+    score: float
+    propensity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    sizes: SourceSizes = field(default_factory=SourceSizes)
+    diversity: DiversityPolicy = field(default_factory=DiversityPolicy)
+    exploration: ExplorationPolicy = field(default_factory=ExplorationPolicy)
+    diversified: int = 40
+    """Places ordered by the determinantal process; the rest waits for the next re-rank in score order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    picks: tuple[Pick, ...]
+    degraded: bool
+    """The ranker failed: ordered by the blend."""
+    candidates: int
+
+
+class Recommender:
+    """Synchronous and CPU-bound (2-4 ms): a PoP calls it in its ranking executor. Holds no viewer."""
+
+    def __init__(self, columns: FeedColumns, index: RowIndex, *, model: FeedModel, policy: Policy) -> None:
+        self.columns = columns
+        self.index = index
+        self.model = model
+        self.policy = policy
+
+    def recommend(
+        self, pools: Pools, state: ViewerState, *, count: int, now_s: float, rng: np.random.Generator
+    ) -> Ranked:
+        """Up to `count` videos this viewer has not seen, best first."""
+        model = self.model
+        query = state.taste.query(model.query_weights)
+        found = gather(self.columns, self.index, pools, model.item_to_item, state, query, sizes=self.policy.sizes)
+        return self._order(pools, state, found, query, count=count, now_s=now_s, rng=rng, model=model)
+
+    def rerank(
+        self, pools: Pools, state: ViewerState, tail: tuple[Pick, ...], *, now_s: float, rng: np.random.Generator
+    ) -> Ranked:
+        """The unseen rest of a session in a new order after the taste changed; trials keep their places' share."""
+        rows = self.columns.rows([pick.video_id for pick in tail if pick.source is not Source.EXPLORE])
+        rows = rows[visible(self.columns, None, state, rows)]
+        known = {pick.video_id: pick.source for pick in tail}
+        source = np.array([known[int(v)] for v in self.columns.video_id[rows]], np.int8)
+        query = state.taste.query(self.model.query_weights)
+        ids, linked = self.model.item_to_item.scores(state.taste)
+        at = np.minimum(np.searchsorted(ids, self.columns.video_id[rows]), max(len(ids) - 1, 0))
+        scores = np.where(ids[at] == self.columns.video_id[rows], linked[at], 0) if len(ids) else np.zeros(len(rows))
+        found = Candidates(rows=rows, source=source, item_to_item=scores.astype(np.float32))
+        return self._order(pools, state, found, query, count=len(tail), now_s=now_s, rng=rng, model=self.model)
+
+    def _order(
+        self,
+        pools: Pools,
+        state: ViewerState,
+        found: Candidates,
+        query: NDArray[np.float32] | None,
+        *,
+        count: int,
+        now_s: float,
+        rng: np.random.Generator,
+        model: FeedModel,
+    ) -> Ranked:
+        scores, degraded = self._score(pools, state, found, query, now_s=now_s, model=model)
+        order = self._arrange(state, found, scores, count)
+        picks = [
+            Pick(
+                video_id=int(self.columns.video_id[found.rows[at]]),
+                source=Source(int(found.source[at])),
+                score=float(scores[at]),
+            )
+            for at in order
+        ]
+        picks = self._explore(pools, state, picks, query, count=count, rng=rng)
+        return Ranked(picks=tuple(picks[:count]), degraded=degraded, candidates=len(found.rows))
+
+    def _score(
+        self,
+        pools: Pools,
+        state: ViewerState,
+        found: Candidates,
+        query: NDArray[np.float32] | None,
+        *,
+        now_s: float,
+        model: FeedModel,
+    ) -> tuple[Scores, bool]:
+        """(n,) finite. Without any liked video popularity and chosen interests decide: models know nothing yet."""
+        x = features(self.columns, pools, state, found, query, now_s=now_s)
+        if query is None:
+            return _cold(x), False
+        weights = model.weights
+        if model.ranker is None:
+            return _blend(x, found, state, _WITHOUT_RANKER), False
+        blend = _blend(x, found, state, weights)
+        if not weights.ranker:
+            return blend, False
+        try:
+            predicted = model.ranker.predict(x)
+        except ModelError:
+            return _blend(x, found, state, _WITHOUT_RANKER), True
+        heads = np.array([weights.like, weights.share, weights.finish, weights.skip], np.float32)
+        return blend + weights.ranker * _z(predicted.interest + predicted.heads @ heads), False
+
+    def _arrange(self, state: ViewerState, found: Candidates, scores: Scores, count: int) -> list[int]:
+        """Diversified head, then the rest by score."""
+        columns, rows = self.columns, found.rows
+        short = np.argsort(-scores, kind="stable")[: max(3 * count, 120)]
+        shown = columns.rows(state.shown_ids)
+        inside = rows[short]
+        head = diversify(
+            scores[short],
+            columns.vector[inside].astype(np.float32),
+            Group(creators=columns.creator_id[inside], sounds=columns.sound_id[inside]),
+            k=min(self.policy.diversified, count),
+            shown_vectors=columns.vector[shown].astype(np.float32),
+            shown_creators=columns.creator_id[shown].tolist(),
+            shown_sounds=columns.sound_id[shown].tolist(),
+            policy=self.policy.diversity,
+        )
+        chosen: list[int] = short[head].tolist()
+        taken = set(chosen)
+        return chosen + [at for at in short.tolist() if at not in taken][: count - len(chosen)]
+
+    def _explore(
+        self,
+        pools: Pools,
+        state: ViewerState,
+        picks: list[Pick],
+        query: NDArray[np.float32] | None,
+        *,
+        count: int,
+        rng: np.random.Generator,
+    ) -> list[Pick]:
+        """Give each reserved place to a new video; it leaves its own place further down, if it had one."""
+        slots = places(min(count, len(picks)), every=self.policy.exploration.every, rng=rng)
+        trials = choose_trials(self.columns, pools, state, query, count=len(slots), rng=rng)
+        for slot, trial in zip(slots, trials, strict=False):
+            video_id = int(self.columns.video_id[trial.row])
+            picks = [pick for pick in picks if pick.video_id != video_id]
+            new = Pick(video_id=video_id, source=Source.EXPLORE, score=0.0, propensity=trial.propensity)
+            picks.insert(min(slot, len(picks)), new)
+        return picks
+
+
+_WITHOUT_RANKER = Weights(query_cosine=1.0, item_to_item=1.0, popularity=0.1, popularity_gate=2.0)
+_COLUMN = {name: number for number, name in enumerate(NAMES)}
+
+
+def _cold(x: Scores) -> Scores:
+    """Recent popularity here, chosen interests first, followed creators, and away from what was skipped."""
+    away = x[:, _COLUMN["dislike_cosine_4"]]
+    score: Scores = (
+        x[:, _COLUMN["popularity"]]
+        + 2.0 * x[:, _COLUMN["interest_match"]]
+        + 1.0 * x[:, _COLUMN["followed"]]
+        + 0.3 * x[:, _COLUMN["same_region"]]
+        + x[:, _COLUMN["quantile_posterior"]]
+        - 1.5 * np.maximum(away, 0.0)
+    ).astype(np.float32)
+    return score
+
+
+def _blend(x: Scores, found: Candidates, state: ViewerState, weights: Weights) -> Scores:
+    popularity = weights.popularity + weights.popularity_gate / (1.0 + state.taste.likes)
+    total = np.zeros(len(x), np.float32)
+    for weight, values in (
+        (weights.query_cosine, x[:, _COLUMN["query_cosine"]]),
+        (weights.item_to_item, found.item_to_item),
+        (popularity, x[:, _COLUMN["popularity"]]),
+    ):
+        if weight:
+            total += np.float32(weight) * _z(values)
+    return total
+
+
+def _z(values: Scores) -> Scores:
+    if not len(values):
+        return values
+    z: Scores = (values - values.mean()) / max(float(values.std()), 1e-6)
+    return z

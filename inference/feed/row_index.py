@@ -1,0 +1,89 @@
+"""The vectors of the columns, searchable: a built index over the older rows and an exact block over the newest.
+
+HNSW is neither safe nor quick to add to while it is searched, so new rows go to the block (their matrix product is
+exact and cheap), and a rebuild in the background folds the block in and is swapped with one assignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.feed.columns import FeedColumns
+from inference.feed.vector_index import FaissHnswIndex, Matrix, Rows, Scores, VectorIndex, best
+
+EXACT_LIMIT = 20_000
+"""Rows that are searched exactly (about 1 ms); more wait for a rebuild."""
+
+Build = Callable[[Matrix], VectorIndex]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    index: VectorIndex | None
+    built_rows: Rows
+    """Row of the columns for each row of the index."""
+    start: int
+    """First row of the columns that is searched exactly."""
+
+
+class RowIndex:
+    """Owner of the parts. `search` may run in any thread; `rebuild` in one at a time."""
+
+    def __init__(self, columns: FeedColumns, *, build: Build = FaissHnswIndex) -> None:
+        self._columns = columns
+        self._build = build
+        self._parts = _Parts(None, np.zeros(0, np.int64), 0)
+        self._block = np.zeros((0, columns.vector.shape[1]), np.float32)
+        self._block_start = 0
+
+    @property
+    def waiting(self) -> int:
+        """Rows not yet in the built index."""
+        return self._columns.count - self._parts.start
+
+    def needs_rebuild(self) -> bool:
+        """More new rows than the exact part may hold, or a fifth of the built ones gone."""
+        built = self._parts.built_rows
+        if self.waiting > EXACT_LIMIT:
+            return True
+        return len(built) > EXACT_LIMIT and float(self._columns.alive[built].mean()) < 0.8
+
+    def rebuild(self) -> None:
+        """Build over all live rows that have a vector. CPU-bound for minutes at a million rows: run in a thread."""
+        count = self._columns.count
+        rows = np.flatnonzero(self._columns.alive[:count] & self._columns.has_vector[:count])
+        index = self._build(self._columns.vector[rows].astype(np.float32))
+        self._parts = _Parts(index, rows, count)
+
+    def search(self, query: Matrix, k: int, *, allowed: NDArray[np.bool_]) -> tuple[Rows, Scores]:
+        """Up to k rows of the columns with allowed (count,) true, best first. Rows beyond `allowed` are not
+        searched."""
+        parts = self._parts
+        rows, scores = self._search_block(query, k, parts.start, allowed)
+        if parts.index is None or not len(parts.built_rows):
+            return rows, scores
+        mask = allowed[parts.built_rows] if len(allowed) >= parts.start else None
+        found, found_scores = parts.index.search(query, k, allowed=mask)
+        return best(
+            np.concatenate([rows, parts.built_rows[found]]),
+            np.concatenate([scores, found_scores]).astype(np.float32),
+            k,
+        )
+
+    def _search_block(self, query: Matrix, k: int, start: int, allowed: NDArray[np.bool_]) -> tuple[Rows, Scores]:
+        end = len(allowed)
+        block = self._float_block(start, end)
+        rows = start + np.flatnonzero(allowed[start:end] & self._columns.has_vector[start:end])
+        return best(rows, (block @ query)[rows - start], k)
+
+    def _float_block(self, start: int, end: int) -> Matrix:
+        """Float32 copy of the block, extended as rows arrive. A lost race between two threads only repeats work."""
+        block, block_start = self._block, self._block_start
+        if block_start != start or len(block) < end - start:
+            block = self._columns.vector[start:end].astype(np.float32)
+            self._block, self._block_start = block, start
+        return block[: end - start]

@@ -1,0 +1,151 @@
+"""Candidates: each source is a function that names rows and, by its place in the list, the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.feed.columns import FeedColumns
+from inference.feed.item_to_item import ItemToItem
+from inference.feed.pools import Pools
+from inference.feed.row_index import RowIndex
+from inference.feed.viewer import ViewerState, contains
+
+Rows = NDArray[np.int64]
+
+
+class Source(IntEnum):
+    """Why a video is a candidate. When several name it, the lowest number is told to the viewer."""
+
+    FOLLOWING = 0
+    TASTE = 1
+    ITEM_TO_ITEM = 2
+    TRENDING = 3
+    INTEREST = 4
+    POPULAR = 5
+    FRESH = 6
+    EXPLORE = 7
+    RERUN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSizes:
+    taste: int = 250
+    item_to_item: int = 100
+    following: int = 50
+    trending: int = 50
+    popular: int = 50
+    fresh: int = 50
+    whole_catalogue_below: int = 600
+    """With fewer eligible videos all of them are candidates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """(n,) rows without repeats, their source, and their item-to-item score (0 if unknown)."""
+
+    rows: Rows
+    source: NDArray[np.int8]
+    item_to_item: NDArray[np.float32]
+
+
+def gather(
+    columns: FeedColumns,
+    index: RowIndex,
+    pools: Pools,
+    neighbours: ItemToItem,
+    state: ViewerState,
+    query: NDArray[np.float32] | None,
+    *,
+    sizes: SourceSizes,
+) -> Candidates:
+    """Ask every source, drop what this viewer may not see, keep the first reason."""
+    ids, scores = neighbours.scores(state.taste)
+    linked_rows = _linked(columns, ids, scores, sizes.item_to_item)
+    named: list[tuple[Source, Rows]] = [(Source.FOLLOWING, _following(columns, state, sizes.following))]
+    if query is not None:
+        slack = min(len(state.seen_ids), 500)  # what the seen-filter will take away again
+        rows, _ = index.search(query, sizes.taste + slack, allowed=pools.allowed)
+        named.append((Source.TASTE, rows))
+    named += [
+        (Source.ITEM_TO_ITEM, linked_rows),
+        (Source.TRENDING, pools.trending[: sizes.trending]),
+        (Source.POPULAR, pools.popular),
+        (Source.FRESH, pools.fresh),
+    ]
+    if pools.allowed_count <= sizes.whole_catalogue_below:
+        named.append((Source.POPULAR, np.flatnonzero(pools.allowed)))
+    rows, source = _first_reason(named)
+    keep = visible(columns, pools, state, rows)
+    rows, source = rows[keep], source[keep]
+    source = _mark_interests(columns, state, rows, source)
+    rows, source = _limit(rows, source, sizes)
+    return Candidates(rows=rows, source=source, item_to_item=_lookup(ids, scores, columns.video_id[rows]))
+
+
+def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows: Rows) -> NDArray[np.bool_]:
+    """May this viewer be shown these rows, now? Live, public or followed, not seen, not blocked, no hidden hashtag."""
+    creators = columns.creator_id[rows]
+    followed = contains(state.following, creators)
+    keep = columns.alive[rows] & (columns.public[rows] | followed)
+    if pools is not None:
+        inside = rows < len(pools.allowed)
+        keep &= followed | (inside & pools.allowed[np.where(inside, rows, 0)] if len(pools.allowed) else followed)
+    keep &= ~contains(state.seen_ids, columns.video_id[rows])
+    keep &= ~contains(state.blocked, creators)
+    if state.hidden_tags:
+        keep &= ~np.isin(columns.hashtags[rows], list(state.hidden_tags)).any(axis=1)
+    return keep
+
+
+def _following(columns: FeedColumns, state: ViewerState, k: int) -> Rows:
+    found: list[int] = []
+    for creator in state.following[:2000]:
+        found.extend(columns.rows_of_creator.get(int(creator), ())[-5:])
+    rows = np.array(found, np.int64)
+    return rows[np.argsort(-columns.published_s[rows], kind="stable")][:k]
+
+
+def _linked(columns: FeedColumns, ids: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Rows:
+    if not len(ids):
+        return np.zeros(0, np.int64)
+    top = np.argsort(-scores, kind="stable")[: 2 * k]
+    return columns.rows(ids[top])
+
+
+def _lookup(ids: NDArray[np.int64], scores: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+    if not len(ids):
+        return np.zeros(len(wanted), np.float32)
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return np.where(ids[at] == wanted, scores[at], 0.0).astype(np.float32)
+
+
+def _first_reason(named: list[tuple[Source, Rows]]) -> tuple[Rows, NDArray[np.int8]]:
+    rows = np.concatenate([rows for _, rows in named])
+    source = np.concatenate([np.full(len(rows), kind, np.int8) for kind, rows in named])
+    _, first = np.unique(rows, return_index=True)
+    first.sort()
+    return rows[first], source[first]
+
+
+def _mark_interests(columns: FeedColumns, state: ViewerState, rows: Rows, source: NDArray[np.int8]) -> NDArray[np.int8]:
+    """A popular or new video about a chosen interest is told as such."""
+    if not state.interests or not len(rows):
+        return source
+    match = np.isin(columns.hashtags[rows], list(state.interests)).any(axis=1)
+    return np.where(match & (source >= Source.POPULAR), np.int8(Source.INTEREST), source)
+
+
+def _limit(rows: Rows, source: NDArray[np.int8], sizes: SourceSizes) -> tuple[Rows, NDArray[np.int8]]:
+    """Each source's first rows up to its size, after filtering: so that a viewer who saw a lot still gets all
+    sources."""
+    limits = {Source.TASTE: sizes.taste, Source.ITEM_TO_ITEM: sizes.item_to_item, Source.FRESH: sizes.fresh}
+    limits[Source.POPULAR] = max(sizes.popular, sizes.whole_catalogue_below)
+    keep = np.ones(len(rows), bool)
+    for kind, limit in limits.items():
+        mine = np.flatnonzero(source == kind)
+        keep[mine[limit:]] = False
+    return rows[keep], source[keep]
