@@ -7,6 +7,7 @@ test session starts its servers once for many loops.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -71,7 +72,9 @@ class ManagedProcess:
     @property
     def returncode(self) -> int | None:
         """None while it runs; negative: ended by that signal."""
-        return self._popen.poll()
+        if self._popen.returncode is None and _is_zombie(self.pid):
+            return self._reap()
+        return self._popen.returncode
 
     async def wait(self) -> int:
         """The exit code, once it ended. Any number of waiters."""
@@ -86,6 +89,15 @@ class ManagedProcess:
         finally:
             loop.remove_reader(pidfd)
             os.close(pidfd)
+        return self._reap()
+
+    def _reap(self) -> int:
+        """Collect the exit code, after ending what the process left in its group (a decoder of a killed worker).
+
+        In this order: until it is reaped its pid, which is also the group's id, cannot be given to anybody else.
+        """
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         return self._popen.wait()
 
     def send(self, number: signal.Signals) -> None:
@@ -101,6 +113,11 @@ class ManagedProcess:
         except TimeoutError:
             self.send(signal.SIGKILL)
             return await self.wait()
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether our child `pid` has ended, without reaping it (waitid with WNOWAIT)."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _resolve(ended: asyncio.Future[None]) -> None:

@@ -1,0 +1,5 @@
+"""`python -m popreel`: the same as the `popreel` command."""
+
+from popreel.cli import main
+
+main()

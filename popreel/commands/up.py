@@ -1,0 +1,133 @@
+"""`popreel up`: become the supervisor, or start one in the background and wait until everything is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from foundation.telemetry import logs
+from popreel.commands.context import Context
+from popreel.embedded.process import log_tail
+from popreel.errors import AlreadyRunning, StartFailed
+from popreel.launcher.instance import claim, holder
+from popreel.launcher.platform import Platform
+from popreel.launcher.run import run_platform
+from popreel.launcher.state_file import Phase, PlatformState, UnitPhase, UnitState, read_state
+
+SUPERVISOR = "supervisor"
+_POLL_S = 0.1
+
+
+def up_foreground(context: Context) -> None:
+    """Run until Ctrl-C. Raises PopreelError if it cannot be started."""
+    claim(context.folder)
+    with context.folder.log(SUPERVISOR).open("a", encoding="utf-8") as log:
+        logs.configure(SUPERVISOR, stream=log)
+        platform = Platform(context.settings, file=context.file)
+        asyncio.run(run_platform(platform, on_state=_narrator(context.out)))
+
+
+def up_detached(context: Context) -> None:
+    """Start the supervisor in the background; return once the platform is ready. Raises StartFailed, AlreadyRunning."""
+    claim(context.folder)
+    tell = _narrator(context.out)
+    if holder(context.folder.lock) is not None:
+        _already_up(context, tell)
+        return
+    log_file = context.folder.log(SUPERVISOR)
+    with log_file.open("a", encoding="utf-8") as log:
+        config = ["--config", str(context.file)] if context.file else []
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "popreel.launcher", *config],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "POPREEL_DATA_DIR": str(context.settings.data_dir),
+                "POPREEL_PORT_BASE": str(context.settings.port_base),
+            },
+        )
+    try:
+        _await_ready(context, process, tell)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _already_up(context: Context, tell: Callable[[PlatformState], None]) -> None:
+    state = read_state(context.folder.state)
+    if state is None or state.phase is not Phase.READY:
+        raise AlreadyRunning(
+            f"another `popreel up` on {context.folder.root} is {state.phase if state else 'starting'}: "
+            "wait for it, or end it with `popreel down`"
+        )
+    context.out.print("popreel is already up")
+    tell(state)
+
+
+def _await_ready(context: Context, process: subprocess.Popen[bytes], tell: Callable[[PlatformState], None]) -> None:
+    """Follow the state file, which the supervisor replaces at each change. Its own deadlines end a start that hangs."""
+    while True:
+        ended = process.poll()
+        state = read_state(context.folder.state)
+        if state is not None and state.supervisor_pid == process.pid:
+            tell(state)
+            if state.phase is Phase.READY:
+                return
+            if state.phase is Phase.FAILED:
+                raise StartFailed(state.message)
+        if ended is not None:
+            tail = log_tail(context.folder.log(SUPERVISOR))
+            raise StartFailed(f"the supervisor ended with {ended}:\n{tail}")
+        time.sleep(_POLL_S)
+
+
+def _narrator(out: Console) -> Callable[[PlatformState], None]:
+    """Prints what is new in each state shown to it."""
+    seen: dict[str, tuple[UnitPhase, int]] = {}
+    announced: list[Phase] = []
+
+    def tell(state: PlatformState) -> None:
+        for unit in state.units:
+            now = (unit.phase, unit.restarts)
+            if seen.get(unit.name) != now:
+                seen[unit.name] = now
+                _tell_unit(out, unit, state)
+        if state.phase not in announced[-1:]:
+            announced.append(state.phase)
+            _tell_phase(out, state)
+
+    return tell
+
+
+def _tell_unit(out: Console, unit: UnitState, state: PlatformState) -> None:
+    if unit.phase is UnitPhase.READY:
+        elapsed_s = time.time() - state.started_ms / 1000
+        when = f" [dim]{elapsed_s:.1f} s[/]" if state.phase is Phase.STARTING else " again"
+        out.print(f"  [green]ready[/] {unit.name} [dim]{unit.address}[/]{when}")
+    elif unit.phase is UnitPhase.RESTARTING:
+        out.print(f"  [yellow]{unit.name} ended ({unit.last_exit}); starting it again, log: {unit.log}[/]")
+
+
+def _tell_phase(out: Console, state: PlatformState) -> None:
+    if state.phase is Phase.READY:
+        table = Table.grid(padding=(0, 2))
+        for name, url in state.urls.items():
+            table.add_row(name, f"[bold]{url}[/]")
+        took_s = (state.ready_ms - state.started_ms) / 1000
+        out.print(f"[bold green]popreel is ready[/] [dim]after {took_s:.1f} s[/]")
+        out.print(table)
+    elif state.phase is Phase.STOPPING:
+        out.print("stopping")
+    elif state.phase is Phase.STOPPED:
+        out.print("stopped")

@@ -1,0 +1,164 @@
+"""Starts units in stages, keeps them running, stops them in the reverse order.
+
+One task per unit waits for its end and starts it again with growing pauses. Everything that happens is told to a
+`Reporter`: the state file, the log and the terminal listen there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from foundation.errors import PopreelError
+from popreel.errors import StartFailed
+from popreel.launcher.backoff import Backoff
+from popreel.launcher.state_file import UnitPhase
+from popreel.launcher.unit import Unit
+
+_log = logging.getLogger(__name__)
+_START_ATTEMPTS = 3
+"""Of each process before `up` gives up. More than one: a dependency may be killed while we start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Units that start together, and a step to take once all of them are ready (migrations)."""
+
+    units: tuple[Unit, ...]
+    then: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """A unit and what we know of it."""
+
+    unit: Unit
+    phase: UnitPhase = UnitPhase.WAITING
+    restarts: int = 0
+    last_exit: str = ""
+    started_s: float = 0.0
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+Reporter = Callable[[Watched], None]
+
+
+class Supervisor:
+    """Runs `stages`. One instance runs once: start(), then stop()."""
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        *,
+        report: Reporter,
+        start_deadline_s: float,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stages = tuple(stages)
+        self._report = report
+        self._start_deadline_s = start_deadline_s
+        self._clock_s = clock_s
+        self._watched = {unit.name: Watched(unit=unit) for stage in self._stages for unit in stage.units}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def watched(self) -> Mapping[str, Watched]:
+        return self._watched
+
+    async def start(self) -> None:
+        """Return once every unit is ready; each is kept running from its first readiness on. Raises StartFailed."""
+        for stage in self._stages:
+            # gather, not a TaskGroup: the first failure is the one to show, and stop() deals with the others
+            starts = [asyncio.create_task(self._first_start(self._watched[unit.name])) for unit in stage.units]
+            try:
+                await asyncio.gather(*starts)
+            finally:
+                for task in starts:
+                    task.cancel()
+                await asyncio.gather(*starts, return_exceptions=True)
+            if stage.then is not None:
+                await stage.then()
+
+    async def stop(self) -> None:
+        """Stop keeping, then stop stage after stage from the last to the first, each stage's units together."""
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(self._stop(self._watched[unit.name]) for unit in stage.units))
+
+    async def _stop(self, watched: Watched) -> None:
+        await watched.unit.stop()
+        self._tell(watched, UnitPhase.STOPPED)
+
+    async def _first_start(self, watched: Watched) -> None:
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            try:
+                await self._start(watched)
+                break
+            except PopreelError as err:
+                if attempt == _START_ATTEMPTS or not err.retryable:
+                    raise StartFailed(f"{watched.unit.name} could not be started: {err.detail}") from err
+                _log.warning(err.detail, extra={"event": "start_failed", "unit": watched.unit.name})
+                await watched.unit.stop()
+                watched.restarts += 1
+        self._keepers[watched.unit.name] = asyncio.create_task(self._keep(watched), name=f"keep {watched.unit.name}")
+
+    async def _start(self, watched: Watched) -> None:
+        self._tell(watched, UnitPhase.STARTING)
+        watched.started_s = self._clock_s()
+        await watched.unit.start()
+        await watched.unit.ready(deadline_s=self._start_deadline_s)
+        self._tell(watched, UnitPhase.READY)
+
+    async def _keep(self, watched: Watched) -> None:
+        """Start the unit again whenever it ends, until cancelled."""
+        unit = watched.unit
+        while True:
+            code = await unit.wait()
+            watched.last_exit = describe_exit(code)
+            pause_s, watched.backoff = watched.backoff.after(ran_s=self._clock_s() - watched.started_s)
+            watched.restarts += 1
+            self._tell(watched, UnitPhase.RESTARTING)
+            _log.warning(
+                "%s ended (%s), starting it again in %.1f s",
+                unit.name,
+                watched.last_exit,
+                pause_s,
+                extra={"event": "unit_ended", "unit": unit.name, "restarts": watched.restarts},
+            )
+            await asyncio.sleep(pause_s)  # the back-off itself
+            await self._start_again(watched)
+
+    async def _start_again(self, watched: Watched) -> None:
+        """One more start. A process that runs but is not ready is left to it: what it waits for may be away as well."""
+        try:
+            await self._start(watched)
+        except PopreelError as err:
+            _log.error(err.detail, extra={"event": "restart_failed", "unit": watched.unit.name})
+            while watched.phase is not UnitPhase.READY:
+                if watched.unit.pid is None:
+                    return
+                with contextlib.suppress(PopreelError):
+                    await watched.unit.ready(deadline_s=self._start_deadline_s)
+                    self._tell(watched, UnitPhase.READY)
+        _log.info("%s is back", watched.unit.name, extra={"event": "unit_back", "unit": watched.unit.name})
+
+    def _tell(self, watched: Watched, phase: UnitPhase) -> None:
+        watched.phase = phase
+        self._report(watched)
+
+
+def describe_exit(code: int) -> str:
+    """ "exit 2" or "signal SIGKILL"."""
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
