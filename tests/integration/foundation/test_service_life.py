@@ -12,6 +12,7 @@ from aiohttp.test_utils import unused_port
 
 SERVICE = """
 import asyncio
+import signal
 from contextlib import asynccontextmanager
 from typing import ClassVar
 from aiohttp import web
