@@ -129,7 +129,9 @@ def _show_default(field: msgspec.structs.FieldInfo) -> str:
     value = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
     if isinstance(value, Secret):
         return "***" if value else '`""`'
-    return f"`{str(value) if isinstance(value, Path) else repr(value)}`"
+    if isinstance(value, Path):
+        return f"`{value}`"
+    return f"`{msgspec.json.encode(value, enc_hook=str).decode()}`"
 
 
 def _help(hint: Any) -> str:
