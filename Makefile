@@ -1,5 +1,7 @@
 # Paths are relative, so the project's folder may have spaces in its name.
 PYTHON_IN_VENV := .venv/bin/python
+# Read by ONNX Runtime when it is imported: no usage data, no files in the home folder.
+export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint bench lock clean

@@ -11,3 +11,9 @@
 6. `feed/exploration.py`: reserved slots for new videos, with a quota and a receipt.
 7. `feed/recommender.py` puts 2-6 in one synchronous, CPU-bound call.
 """
+
+import os
+
+# ONNX Runtime 1.29+ sends usage data to its vendor and leaves files in the home folder unless this stands before it is
+# imported (measured with 1.32: disable_telemetry_events() comes too late). Hence the one thing done at import here.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
