@@ -78,7 +78,8 @@ class ServiceProcess:
         """Return once /readyz answers 200. Raises NotReady, with the last answer and the log's tail."""
         process, give_up, pause_s = self._started(), time.monotonic() + deadline_s, 0.02
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=6)) as http:
-            while (reason := await self._not_ready_because(http)) is not None:
+            # An answer counts only while our process lives: another program may sit on the port.
+            while (reason := await self._not_ready_because(http)) is not None or process.returncode is not None:
                 if process.returncode is not None:
                     raise NotReady(f"{self._name} ended with {process.returncode}:\n{log_tail(self._log_file)}")
                 if time.monotonic() > give_up:
