@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from foundation.errors import PopreelError, SettingsError
+from popreel.client.upload import Visibility
 from popreel.commands.context import Context, make_context
 
 app = typer.Typer(
@@ -76,11 +77,58 @@ def status(context: typer.Context, json: JsonFlag = False) -> None:
 
 
 @app.command()
+def upload(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Videos of any kind a phone makes.")],
+    as_user: Annotated[str, typer.Option("--as", help="User name; made if new.")] = "demo",
+    title: Annotated[str, typer.Option(help="Title; default: the file's name.")] = "",
+    description: Annotated[str, typer.Option(help="Description.")] = "",
+    hashtags: Annotated[str, typer.Option(help="Hashtags, separated by commas.")] = "",
+    visibility: Annotated[Visibility, typer.Option(help="Who may see it.")] = Visibility.PUBLIC,
+    json: JsonFlag = False,
+) -> None:
+    """Upload videos and wait until they play; fails unless every one is ready."""
+    from popreel.client.upload import Description
+    from popreel.commands.upload import print_outcomes, upload_files
+
+    known = _context(context)
+    words = tuple(word.strip().lstrip("#") for word in hashtags.split(",") if word.strip())
+    described = Description(title=title, description=description, hashtags=words, visibility=visibility)
+    outcomes = asyncio.run(upload_files(known, files, user=as_user, description=described, quiet=json))
+    _print_json(outcomes) if json else print_outcomes(known.out, outcomes)
+    if not all(outcome.ready for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command()
 def token(context: typer.Context, user: Annotated[str, typer.Argument(help="User name; made if new.")]) -> None:
     """Print an access token (15 minutes) of a user of this installation."""
     from popreel.commands.token import access_token
 
     sys.stdout.write(asyncio.run(access_token(_context(context), user)) + "\n")
+
+
+@app.command()
+def package(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A video.", exists=True, dir_okay=False)],
+    outdir: Annotated[Path, typer.Argument(help="Folder for the package; made if missing.", file_okay=False)],
+    json: JsonFlag = False,
+) -> None:
+    """Make a fast-starting adaptive HLS package of one file; needs no running platform."""
+    from popreel.commands.package import package_file
+
+    manifest = asyncio.run(package_file(_context(context).out, file, outdir, quiet=json))
+    if json:
+        _print_json(manifest)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def edge(context: typer.Context) -> None:
+    """Run the delivery cache alone in front of any origin (`popreel edge --help`)."""
+    from edge.delivery.standalone import run_edge
+
+    run_edge(context.args)
 
 
 @app.command()

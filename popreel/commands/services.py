@@ -10,19 +10,13 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from foundation.errors import PopreelError, Unavailable
+from foundation.errors import Unavailable
+from popreel.client.api import exchange
 from popreel.commands.context import Context
 from popreel.launcher.configuration import CLI, holders
 from popreel.launcher.secrets import load_or_make
 
 T = TypeVar("T")
-
-
-class Refused(PopreelError):
-    """A service answered with a problem (RFC 9457); `detail` is the service's own text."""
-
-    code = "refused"
-    title = "The service refused"
 
 
 class NewUser(msgspec.Struct, kw_only=True, rename="camel"):
@@ -41,13 +35,18 @@ class Services:
     service_key: str = field(repr=False)
     operator_key: str = field(repr=False)
 
+    @property
+    def pop_url(self) -> str:
+        """The first PoP: the base URL of an app."""
+        return next(iter(self.urls.values()))
+
     async def user(self, username: str) -> NewUser:
         """The user of that name, created without a password if new (embedded installations only). Raises Refused."""
         return await self.call(
             "POST",
             f"{self.urls['origin']}/internal/v1/users",
             bearer=self.service_key,
-            body={"username": username},
+            body={"username": username, "tier": "creator"},  # or the free tier's three uploads a day would end a demo
             reply=NewUser,
         )
 
@@ -55,26 +54,10 @@ class Services:
         self, method: str, url: str, *, bearer: str, reply: type[T], body: Mapping[str, Any] | None = None
     ) -> T:
         """One JSON exchange. Raises Refused for a problem, Unavailable if nobody answers."""
-        headers = {"Authorization": f"Bearer {bearer}"}
         try:
-            async with self.session.request(method, url, json=body, headers=headers) as answer:
-                raw = await answer.read()
-                if answer.status >= 400:
-                    raise refusal(raw, status=answer.status)
-                return msgspec.json.decode(raw, type=reply)
+            return await exchange(self.session, method, url, bearer=bearer, reply=reply, body=body)
         except (TimeoutError, aiohttp.ClientError) as err:
             raise Unavailable(f"{url} does not answer: {err}") from err
-
-
-def refusal(raw: bytes, *, status: int) -> Refused:
-    """The problem a service answered with, as an error whose text names status and detail."""
-    try:
-        problem = msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.DecodeError:
-        problem = {}
-    title, detail = problem.get("title", "no problem document"), problem.get("detail", "")
-    text = f"{title}: {detail}" if detail and detail != title else str(title)
-    return Refused(f"{text} (HTTP {status})", problem=problem, status=status)
 
 
 @asynccontextmanager

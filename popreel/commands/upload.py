@@ -1,0 +1,101 @@
+"""`popreel upload`: files through the public API of the first PoP, with progress of upload and processing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from popreel.client.upload import Description, Outcome, Progress, Uploader, Watch
+from popreel.commands.context import Context
+from popreel.commands.services import Services, open_services
+
+_FILES_AT_ONCE = 2
+_TOKEN_LIFE_S = 600.0
+"""Access tokens last 900 s; a new one is fetched well before."""
+
+
+async def upload_files(
+    context: Context, files: Sequence[Path], *, user: str, description: Description, quiet: bool
+) -> list[Outcome]:
+    """Upload every file as `user` (made if new); outcomes in the order of `files`. Raises NotRunning, Refused."""
+    async with open_services(context) as services, uploader_of(services, user) as uploader:
+        slots = asyncio.Semaphore(_FILES_AT_ONCE)
+        with _bars(context.out, quiet=quiet) as bars:
+
+            async def one(file: Path) -> Outcome:
+                async with slots:
+                    return await uploader.upload(file, _described(description, file), watch=_watch(bars, file))
+
+            return list(await asyncio.gather(*(one(file) for file in files)))
+
+
+@asynccontextmanager
+async def uploader_of(services: Services, user: str) -> AsyncIterator[Uploader]:
+    """An uploader that acts as `user` through the first PoP and renews its token."""
+    current = [(await services.user(user)).access_token]
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(_TOKEN_LIFE_S)
+            current[0] = (await services.user(user)).access_token
+
+    renewing = asyncio.create_task(renew())
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            yield Uploader(session=session, base_url=services.pop_url, token=lambda: current[0])
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+
+
+def _described(description: Description, file: Path) -> Description:
+    title = description.title or file.stem.replace("_", " ").replace("-", " ")
+    return Description(
+        title=title[:150],
+        description=description.description,
+        hashtags=description.hashtags,
+        visibility=description.visibility,
+    )
+
+
+def _bars(out: Console, *, quiet: bool) -> Bars:
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[what]}"),
+        TimeElapsedColumn(),
+        console=out,
+        disable=quiet,
+    )
+
+
+def _watch(bars: Bars, file: Path) -> Watch:
+    upload = bars.add_task(f"{file.name[:32]}: upload", total=None, what="")
+    process = bars.add_task(f"{file.name[:32]}: processing", total=1.0, what="waiting", start=False)
+
+    def watch(progress: Progress) -> None:
+        sent = f"{progress.sent_bytes / 1e6:.1f} of {progress.total_bytes / 1e6:.1f} MB"
+        bars.update(upload, completed=progress.sent_bytes, total=progress.total_bytes, what=sent)
+        if progress.stage:
+            bars.start_task(process)
+            bars.update(process, completed=progress.share, what=progress.stage)
+
+    return watch
+
+
+def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
+    """One line for each file."""
+    for outcome in outcomes:
+        if outcome.ready:
+            times = f"uploaded in {outcome.upload_s:.1f} s, ready {outcome.ready_s:.1f} s later"
+            out.print(f"[green]ready[/] {outcome.file} -> {outcome.video_id} ({times})", soft_wrap=True)
+        else:
+            out.print(f"[red]{outcome.state}[/] {outcome.file}: {outcome.reason or outcome.code}", soft_wrap=True)
