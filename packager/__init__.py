@@ -1,0 +1,49 @@
+"""The packager: any phone's video becomes a fast-starting adaptive stream. An engine, usable as a library.
+
+Path of a job:
+1. `package()` (engine.py) opens the source, starts the encoder child and relays its events.
+2. The child (encoder/main.py) raises its walls (sandbox/), then sees the file only through a descriptor.
+3. sniff.py names the one demuxer allowed; encoder/survey.py checks the limits and reads every packet's time.
+4. sound/: measure the whole track, then level it to -14 LUFS and encode AAC once for all rungs.
+5. encoder/wave.py, first wave: decode -> 360p, stills and analysis frames; playlists; `Playable`.
+6. Second wave: decode once -> the other rungs, scaled in a cascade, each encoded in its own thread.
+7. mp4/ writes one fragmented file per rung, hls/ its playlists; all are read back, then renamed into place.
+8. `Completed` carries the manifest; on any error the child dies and nothing unfinished has a final name.
+"""
+
+from packager.edits import NO_EDITS, Edits
+from packager.engine import package
+from packager.errors import PackagingFailed, Refusal, RefusedInput
+from packager.events import (
+    Analysis,
+    Completed,
+    Event,
+    FileGrew,
+    FileReady,
+    Playable,
+    Probed,
+    Progress,
+    RungReady,
+    SourceInfo,
+)
+from packager.limits import Limits
+
+__all__ = [
+    "NO_EDITS",
+    "Analysis",
+    "Completed",
+    "Edits",
+    "Event",
+    "FileGrew",
+    "FileReady",
+    "Limits",
+    "PackagingFailed",
+    "Playable",
+    "Probed",
+    "Progress",
+    "Refusal",
+    "RefusedInput",
+    "RungReady",
+    "SourceInfo",
+    "package",
+]

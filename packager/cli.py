@@ -1,0 +1,33 @@
+"""What `popreel package IN OUTDIR` runs; the command itself lives in popreel/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from foundation.wire.media import MediaManifest
+from packager.edits import NO_EDITS, Edits
+from packager.engine import package
+from packager.errors import PackagingFailed
+from packager.events import Completed, Event
+from packager.limits import Limits
+
+
+async def package_to_folder(
+    source: Path,
+    out_dir: Path,
+    edits: Edits = NO_EDITS,
+    on_event: Callable[[Event], None] = lambda event: None,
+    *,
+    limits: Limits = Limits(),  # noqa: B008  # frozen
+    deadline_s: float = 1800.0,
+) -> MediaManifest:
+    """Package a file into `out_dir` (master.m3u8 and all it names). Raises RefusedInput or PackagingFailed.
+
+    `on_event` is called for every event on the loop's thread; keep it quick (a progress bar).
+    """
+    async for event in package(source, out_dir, edits=edits, limits=limits, deadline_s=deadline_s):
+        on_event(event)
+        if isinstance(event, Completed):
+            return event.manifest
+    raise PackagingFailed("internal", "the encoder ended without a result")

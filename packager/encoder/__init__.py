@@ -1,0 +1,1 @@
+"""What runs inside the sandboxed child: probe, decode, shape, encode. packager.engine starts it, never imports it."""

@@ -1,0 +1,238 @@
+"""One rung: H.264 pictures in, fragments on disk. Runs in a thread of its own; codec calls release the GIL."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+from packager.ladder import Rung
+from packager.mp4.avc import avcc, length_prefixed
+from packager.mp4.fragment import Run, Sample, fragment
+from packager.mp4.init_segment import Colour, VideoTrack, init_segment
+from packager.mp4.rung_file import RungFile, RungLayout
+from packager.sound.aac import FRAME_SAMPLES, AacSound
+
+if TYPE_CHECKING:
+    from av import VideoStream
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+
+QUEUE_FRAMES = 4
+BUFFER_S = 1.0
+"""VBV buffer in seconds at the ceiling: a 2 s fragment can exceed the ceiling by at most half of it."""
+_WAIT_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungJob:
+    rung: Rung
+    colour: Colour
+    sound: AacSound | None
+    out_dir: Path
+    threads: int
+    grown: Callable[[int, int], None]
+
+
+class EncodingStopped(Exception):
+    """Another part failed; this rung was told to stop."""
+
+
+class RungEncoder:
+    """Owns one encoder, one file and one thread. `put` every frame of the rung in order, then `finish`."""
+
+    def __init__(self, job: RungJob, stop: threading.Event) -> None:
+        self._job = job
+        self._stop = stop
+        self._frames: queue.Queue[tuple[int, VideoFrame] | None] = queue.Queue(QUEUE_FRAMES)
+        self.failure: BaseException | None = None
+        self._layout: RungLayout | None = None
+        self.avcc = b""
+        """The decoder configuration, once the encoder is open."""
+        self._thread = threading.Thread(target=self._run, name=f"encode-{job.rung.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def rung(self) -> Rung:
+        return self._job.rung
+
+    def put(self, index: int, frame: VideoFrame) -> None:
+        """Hand over frame `index` of the rung's grid. Waits while the queue is full."""
+        self._put((index, frame))
+
+    def end(self) -> None:
+        """No more frames come."""
+        self._put(None)
+
+    def finish(self) -> RungLayout:
+        """Wait for the end of the file, after `end`. Raises what went wrong in the thread."""
+        self._thread.join()
+        self._raise_failure()
+        assert self._layout is not None
+        return self._layout
+
+    def _put(self, item: tuple[int, VideoFrame] | None) -> None:
+        while True:
+            self._raise_failure()
+            try:
+                self._frames.put(item, timeout=_WAIT_S)
+                return
+            except queue.Full:
+                continue
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _run(self) -> None:
+        try:
+            self._layout = self._encode()
+        except BaseException as err:  # handed to the thread that feeds us
+            self.failure = err
+            self._stop.set()
+
+    def _encode(self) -> RungLayout:
+        encoder = h264_encoder(self._job.rung, self._job.colour, threads=self._job.threads)
+        extradata = encoder.extradata
+        assert extradata is not None
+        self.avcc = avcc(bytes(extradata))
+        assembler = _Assembler(self._job, self.avcc)
+        cuts = set(self._job.rung.cuts)
+        try:
+            while (item := self._next()) is not None:
+                index, frame = item
+                frame.pts = index
+                frame.time_base = 1 / self._job.rung.frame_rate
+                # Left as decoded, x264 would copy the source's frame types; forced, every cut is an IDR.
+                frame.pict_type = PictureType.I if index in cuts else PictureType.NONE
+                for packet in encoder.encode(frame):
+                    assembler.add(packet)
+            for packet in encoder.encode(None):
+                assembler.add(packet)
+            return assembler.finish()
+        finally:
+            assembler.abandon()
+
+    def _next(self) -> tuple[int, VideoFrame] | None:
+        while not self._stop.is_set():
+            try:
+                return self._frames.get(timeout=_WAIT_S)
+            except queue.Empty:
+                continue
+        raise EncodingStopped(self._job.rung.name)
+
+
+def h264_encoder(rung: Rung, colour: Colour, *, threads: int) -> VideoCodecContext:
+    """x264 in capped CRF: quality sets the rate until the ceiling does (VBV). Cuts are forced, scene cuts unused."""
+    encoder = av.CodecContext.create("libx264", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = rung.width, rung.height, "yuv420p"
+    encoder.framerate = rung.frame_rate
+    encoder.time_base = 1 / rung.frame_rate
+    encoder.sample_aspect_ratio = Fraction(1)
+    encoder.color_primaries, encoder.color_trc, encoder.colorspace = colour.primaries, colour.transfer, colour.matrix
+    encoder.color_range = 1
+    encoder.flags |= Flags.global_header | Flags.closed_gop
+    keyint = max(b - a for a, b in zip(rung.cuts, (*rung.cuts[1:], rung.total_frames), strict=True))
+    encoder.options = {
+        "preset": rung.preset,
+        "profile": "high",
+        "crf": f"{rung.crf}",
+        "maxrate": str(rung.ceiling_bps),
+        "bufsize": str(int(rung.ceiling_bps * BUFFER_S)),
+        "forced-idr": "1",
+        "threads": str(threads),
+        "x264-params": f"keyint={keyint + 1}:min-keyint=1:scenecut=0:open-gop=0:rc-lookahead=20:vbv-init=0.6",
+    }
+    encoder.open()
+    return encoder
+
+
+class _Assembler:
+    """Collects packets in decoding order and cuts a fragment whenever the next key picture arrives."""
+
+    def __init__(self, job: RungJob, record: bytes) -> None:
+        rate = job.rung.frame_rate
+        self._job = job
+        self._record = record
+        self._timescale, self._frame_ticks = rate.numerator, rate.denominator
+        self._file: RungFile | None = None
+        self._delay = 0
+        self._samples: list[Sample] = []
+        self._decoded = 0
+        self._first = 0
+        self._sound_at = 0
+        self._made = 0
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        assert packet.pts is not None
+        assert packet.dts is not None
+        if self._file is None:
+            self._delay = packet.pts - packet.dts
+            self._file = self._open()
+        if packet.is_keyframe and self._samples:
+            self._cut(last=False)
+        offset = (packet.pts + self._delay - self._decoded) * self._frame_ticks
+        self._samples.append(Sample(data=length_prefixed(bytes(packet)), offset=offset))
+        self._decoded += 1
+
+    def finish(self) -> RungLayout:
+        self._cut(last=True)
+        assert self._file is not None
+        return self._file.finish()
+
+    def abandon(self) -> None:
+        if self._file is not None:
+            self._file.abandon()
+
+    def _open(self) -> RungFile:
+        rung, sound = self._job.rung, self._job.sound
+        track = VideoTrack(
+            width=rung.width,
+            height=rung.height,
+            timescale=self._timescale,
+            avcc=self._record,
+            colour=self._job.colour,
+            delay_ticks=self._delay * self._frame_ticks,
+        )
+        duration_ms = round(rung.total_frames * 1000 / rung.frame_rate)
+        return RungFile(
+            self._job.out_dir / f"{rung.name}.mp4",
+            init=init_segment(track, sound.track if sound else None, duration_ms=duration_ms),
+            timescale=self._timescale,
+            fragments=len(rung.cuts),
+            grown=self._job.grown,
+        )
+
+    def _cut(self, *, last: bool) -> None:
+        ticks = len(self._samples) * self._frame_ticks
+        run = Run(start=self._first * self._frame_ticks, duration=self._frame_ticks, samples=self._samples)
+        self._made += 1
+        made = fragment(self._made, run, self._sound_until(self._decoded, last=last))
+        assert self._file is not None
+        self._file.append(made, ticks=ticks)
+        self._samples, self._first = [], self._decoded
+
+    def _sound_until(self, frame: int, *, last: bool) -> Run | None:
+        """AAC frames that begin before video frame `frame`: sound belongs to the fragment in which it starts."""
+        sound = self._job.sound
+        if sound is None:
+            return None
+        until = Fraction(frame * self._frame_ticks, self._timescale) * sound.track.sample_rate / FRAME_SAMPLES
+        end = len(sound.frames) if last else min(len(sound.frames), -int(-until // 1))
+        run = Run(
+            start=self._sound_at * FRAME_SAMPLES,
+            duration=FRAME_SAMPLES,
+            samples=[Sample(data=data) for data in sound.frames[self._sound_at : end]],
+        )
+        self._sound_at = end
+        return run

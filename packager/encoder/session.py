@@ -1,0 +1,238 @@
+"""One packaging job inside the child: the stages in order, each reported as it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from foundation.wire.media import MediaManifest
+from packager.edits import Edits, Window, window_of
+from packager.encoder.gallery import Gallery
+from packager.encoder.pictures import on_grid, stamped_pictures
+from packager.encoder.rung_encoder import RungJob
+from packager.encoder.shape import ShapeSpec
+from packager.encoder.stills import write_poster
+from packager.encoder.survey import Survey, survey
+from packager.encoder.wave import Tap, run_wave
+from packager.errors import Refusal, RefusedInput
+from packager.events import (
+    CONTENT_TYPES,
+    Analysis,
+    ChildMessage,
+    Completed,
+    FileGrew,
+    FileReady,
+    Playable,
+    Probed,
+    Progress,
+    RungReady,
+)
+from packager.hls.release import Release
+from packager.ladder import Rung, output_rate, rungs_of
+from packager.limits import Limits
+from packager.sound.aac import AacSound, encode_aac
+from packager.sound.chain import RATE, SoundTrack, stereo_blocks
+from packager.sound.loudness import gain_db
+from packager.sound.measure import Measured, measure
+
+Emit = Callable[[ChildMessage], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Open descriptors of everything the child may read."""
+
+    source: int
+
+
+class Session:
+    """Packages one clip into `out_dir`. `run` blocks until it is done; raises RefusedInput or lets errors through."""
+
+    def __init__(
+        self, inputs: Inputs, out_dir: Path, *, edits: Edits, limits: Limits, revision: int, emit: Emit
+    ) -> None:
+        self._inputs = inputs
+        self._out = out_dir
+        self._edits = edits
+        self._limits = limits
+        self._emit = emit
+        self._release = Release(out_dir, revision=revision)
+        self._progress = _Progress(emit)
+        self._cpus = limits.threads or len(os.sched_getaffinity(0))
+
+    def run(self) -> None:
+        seen = survey(self._inputs.source, self._limits)
+        self._emit(Probed(source=seen.info))
+        window = self._window(seen)
+        rate = output_rate(seen.rate * Fraction(window.speed), variable=False) if window.speed != 1 else seen.rate
+        total = max(1, round(window.duration_s * rate))
+        rungs = rungs_of(seen.info.width, seen.info.height, rate, total)
+        self._progress.plan(rungs)
+        measured, sound = self._sound(seen, window, Fraction(total) / rate)
+        plan = _Plan(seen=seen, window=window, rate=rate, total=total, spec=self._spec(seen), sound=sound)
+        self._release.describe(
+            MediaManifest(
+                duration_ms=round(total * 1000 / rate),
+                width=rungs[-1].width,
+                height=rungs[-1].height,
+                frame_rate=float(rate),
+                has_audio=sound is not None,
+                renditions=(),
+                start_playlist="",
+                thumbhash="",
+                loudness_lufs=measured.loudness.integrated_lufs if measured else None,
+            )
+        )
+        self._first_wave(plan, rungs[0], measured)
+        self._later_waves(plan, rungs[1:])
+        self._emit(Completed(manifest=self._release.manifest()))
+
+    def _window(self, seen: Survey) -> Window:
+        window = window_of(self._edits, source_duration_s=seen.duration_s, min_duration_s=self._limits.min_duration_s)
+        if window.duration_s > self._limits.max_duration_s:
+            raise RefusedInput(
+                Refusal.TOO_LONG,
+                f"The video lasts {window.duration_s:.0f} s; at most {self._limits.max_duration_s:.0f} s are allowed. "
+                "Trim it.",
+            )
+        return window
+
+    def _spec(self, seen: Survey) -> ShapeSpec:
+        return ShapeSpec(rotation=seen.rotation, full_range=seen.full_range)
+
+    def _sound(self, seen: Survey, window: Window, length_s: Fraction) -> tuple[Measured | None, AacSound | None]:
+        if seen.audio_index is None:
+            return None, None
+        track = SoundTrack(
+            descriptor=self._inputs.source, index=seen.audio_index, origin_s=seen.origin_s, window=window
+        )
+        samples = round(length_s * RATE)
+        measured = measure(stereo_blocks(track, total_samples=samples))
+        self._progress.stage("sound", 0.5)
+        sound = encode_aac(stereo_blocks(track, total_samples=samples), gain_db=gain_db(measured.loudness))
+        self._progress.stage("sound", 1.0)
+        return measured, sound
+
+    def _first_wave(self, plan: _Plan, rung: Rung, measured: Measured | None) -> None:
+        """The lowest rung and all stills: after it the clip is playable."""
+        pick = self._edits.thumbnail_ms
+        gallery = Gallery(
+            total=plan.total, rate=plan.rate, poster_at=None if pick is None else int(pick * plan.rate / 1000)
+        )
+        self._wave(plan, [rung], gallery.see, lambda _: None)
+        assert gallery.poster_source is not None
+        self._file(
+            write_poster(self._out, gallery.poster_source, plan.spec, (plan.seen.info.width, plan.seen.info.height))
+        )
+        self._publish()
+        self._emit(Playable(manifest=self._release.manifest()))
+        self._analysis(gallery, measured)
+
+    def _later_waves(self, plan: _Plan, rungs: tuple[Rung, ...]) -> None:
+        if rungs:
+            self._wave(plan, list(rungs), _no_tap, lambda _: self._rung_ready())
+
+    def _rung_ready(self) -> None:
+        self._publish()
+        self._emit(RungReady(manifest=self._release.manifest()))
+
+    def _wave(self, plan: _Plan, rungs: list[Rung], tap: Tap, made: Callable[[Rung], None]) -> None:
+        jobs = [self._job(plan, rung, top=rung is rungs[-1]) for rung in rungs]
+        for rung, layout, avcc in run_wave(self._counted(plan, rungs), jobs, plan.spec, tap):
+            for name in self._release.add_rung(rung, layout, avcc, plan.sound):
+                self._file(name)
+            made(rung)
+
+    def _job(self, plan: _Plan, rung: Rung, *, top: bool) -> RungJob:
+        name = f"{rung.name}.mp4"
+        return RungJob(
+            rung=rung,
+            colour=plan.seen.colour,
+            sound=plan.sound,
+            out_dir=self._out,
+            threads=self._cpus if top else 1,
+            grown=lambda size, final: self._emit(FileGrew(name=name, size_bytes=size, final_from=final)),
+        )
+
+    def _counted(self, plan: _Plan, rungs: list[Rung]) -> Iterator[tuple[int, av.VideoFrame]]:
+        stamped = stamped_pictures(self._inputs.source, plan.seen, plan.window, threads=self._cpus)
+        for index, picture in on_grid(stamped, rate=plan.rate, total=plan.total):
+            yield index, picture
+            if index % 8 == 0:
+                self._progress.encoded(rungs, (index + 1) / plan.total)
+
+    def _publish(self) -> None:
+        for name in self._release.publish():
+            self._file(name)
+
+    def _analysis(self, gallery: Gallery, measured: Measured | None) -> None:
+        folder = self._out / "analysis"
+        folder.mkdir(exist_ok=True)
+        np.save(folder / "frames.npy", gallery.analysis_frames(), allow_pickle=False)
+        audio = folder / "audio_16k.npy"
+        if measured is not None:
+            np.save(audio, measured.analysis, allow_pickle=False)
+        self._emit(Analysis(frames_path=str(folder / "frames.npy"), audio_path=str(audio) if measured else None))
+
+    def _file(self, name: str) -> None:
+        size = (self._out / name).stat().st_size
+        self._release.note(name, size)
+        self._emit(FileReady(name=name, size_bytes=size, content_type=CONTENT_TYPES[Path(name).suffix]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """All that is decided before the first picture is encoded."""
+
+    seen: Survey
+    window: Window
+    rate: Fraction
+    total: int
+    spec: ShapeSpec
+    sound: AacSound | None
+
+
+def _no_tap(index: int, picture: av.VideoFrame, shaped: av.VideoFrame) -> None:
+    """The later waves feed rungs only."""
+
+
+class _Progress:
+    """Turns work done into one fraction that never falls. Work is counted in pixels encoded, roughly CPU time."""
+
+    _SOUND_SHARE = 0.03
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._total = 1.0
+        self._done = 0.0
+        self._last = 0.0
+
+    def plan(self, rungs: tuple[Rung, ...]) -> None:
+        self._total = sum(_work(rung) for rung in rungs)
+
+    def stage(self, stage: str, part: float) -> None:
+        self._report(stage, self._SOUND_SHARE * part)
+
+    def encoded(self, rungs: list[Rung], part: float) -> None:
+        """`part` of the pictures of these rungs is encoded; at 1 they count as done."""
+        work = sum(_work(rung) for rung in rungs)
+        now = self._done + work * part
+        if part >= 1:
+            self._done += work
+        stage = "first-rung" if now <= work else "rungs"
+        self._report(stage, self._SOUND_SHARE + (0.99 - self._SOUND_SHARE) * now / self._total)
+
+    def _report(self, stage: str, fraction: float) -> None:
+        if fraction >= self._last + 0.005 or fraction >= 0.99:
+            self._last = max(self._last, fraction)
+            self._emit(Progress(stage=stage, fraction=round(self._last, 4)))
+
+
+def _work(rung: Rung) -> float:
+    return rung.width * rung.height * rung.total_frames + 0.1

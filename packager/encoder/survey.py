@@ -1,0 +1,303 @@
+"""First look at an input: its streams against the limits, then every packet's time, without decoding pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from packager.encoder.shape import colour_of
+from packager.encoder.source import (
+    AUDIO_CODECS,
+    VIDEO_CODECS,
+    audio_stream,
+    open_source,
+    packets,
+    video_stream,
+)
+from packager.errors import Refusal, RefusedInput
+from packager.events import SourceInfo
+from packager.ladder import STANDARD_RATES, output_rate
+from packager.limits import Limits
+from packager.mp4.init_segment import Colour
+
+if TYPE_CHECKING:
+    from av import AudioStream, CodecContext, VideoStream
+    from av.container.input import InputContainer
+    from av.video.frame import VideoFrame
+
+_HDR_TRANSFERS = {16: "pq", 18: "hlg"}
+_PROBE_PACKETS = 400
+"""Packets looked at for a first decodable picture; a stream that gives none in so many is damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What is known before encoding. Times are seconds from `origin_s`, the earliest stamp of picture or sound."""
+
+    info: SourceInfo
+    video_index: int
+    audio_index: int | None
+    origin_s: float
+    frame_times: NDArray[np.float64]
+    """Presentation times of the coded pictures, rising."""
+    duration_s: float
+    rate: Fraction
+    """Constant rate of the result at speed 1."""
+    rotation: int
+    full_range: bool
+    colour: Colour
+
+
+def survey(descriptor: int, limits: Limits) -> Survey:
+    """Probe the input. Raises RefusedInput with the first rule it breaks."""
+    _check_size(descriptor, limits)
+    with open_source(descriptor) as container:
+        video = _video_stream(container, limits)
+        audio = _audio_stream(container)
+        _check_geometry(video.codec_context.width, video.codec_context.height, limits)
+        first = _first_picture(container, video)
+        _check_geometry(first.width, first.height, limits)
+        # Streams die with their container: keep the numbers, not the objects.
+        video_index, audio_index = video.index, audio.index if audio is not None else None
+    with open_source(descriptor) as container:
+        return _measure(container, descriptor, video_index, audio_index, first, limits)
+
+
+def _check_size(descriptor: int, limits: Limits) -> None:
+    size = os.fstat(descriptor).st_size
+    if size > limits.max_bytes:
+        raise RefusedInput(
+            Refusal.TOO_LARGE,
+            f"The file has {size / 1e6:.0f} MB; at most {limits.max_bytes / 1e6:.0f} MB are allowed.",
+        )
+
+
+def _video_stream(container: InputContainer, limits: Limits) -> VideoStream:
+    if len(container.streams) > limits.max_streams:
+        raise RefusedInput(
+            Refusal.TOO_MANY_STREAMS,
+            f"The file has {len(container.streams)} tracks; at most {limits.max_streams} are allowed.",
+        )
+    pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not pictures:
+        raise RefusedInput(Refusal.NO_VIDEO, "The file has no video track, only sound or other data.")
+    for stream in pictures:
+        if _codec(stream) in VIDEO_CODECS:
+            return stream
+    name = _codec(pictures[0])
+    raise RefusedInput(
+        Refusal.CODEC,
+        f"The picture is coded as {name}, which is not accepted. Export it as H.264, HEVC, VP9 or AV1.",
+    )
+
+
+def _codec(stream: VideoStream | AudioStream) -> str:
+    """Name of the codec; "unknown" where FFmpeg has no decoder (there is no context then, whatever the stubs say)."""
+    context: CodecContext | None = stream.codec_context
+    return "unknown" if context is None else context.codec.canonical_name
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    """Album art and the like: one still picture, marked so by the container."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _audio_stream(container: InputContainer) -> AudioStream | None:
+    """The first track that can be decoded. Raises RefusedInput if there is sound, but none we can read."""
+    contexts = [(stream, _codec(stream)) for stream in container.streams.audio]
+    for stream, name in contexts:
+        if name in AUDIO_CODECS and stream.codec_context.sample_rate:
+            return stream
+    if contexts:
+        name = contexts[0][1]
+        raise RefusedInput(Refusal.CODEC, f"The sound is coded as {name}, which is not accepted. Export it as AAC.")
+    return None
+
+
+def _check_geometry(width: int, height: int, limits: Limits) -> None:
+    if width <= 0 or height <= 0:
+        raise RefusedInput(Refusal.DAMAGED, "The video does not say how large its picture is; it is damaged.")
+    if width > limits.max_edge or height > limits.max_edge or width * height > limits.max_pixels:
+        raise RefusedInput(
+            Refusal.TOO_MANY_PIXELS,
+            f"The picture is {width}x{height}; at most {limits.max_pixels / 1e6:.1f} million pixels are allowed. "
+            "Export it at 4K or less.",
+        )
+    if min(width, height) < limits.min_edge:
+        raise RefusedInput(
+            Refusal.TOO_SMALL,
+            f"The picture is {width}x{height}; its edges must have at least {limits.min_edge} pixels.",
+        )
+
+
+def _first_picture(container: InputContainer, video: VideoStream) -> VideoFrame:
+    video.thread_type = "NONE"
+    for count, packet in enumerate(packets(container, video)):
+        with contextlib.suppress(av.error.FFmpegError):
+            for frame in packet.decode():
+                return frame
+        if count > _PROBE_PACKETS:
+            break
+    raise RefusedInput(
+        Refusal.DAMAGED, "No picture of the video can be decoded: it is damaged or encrypted. Export it again."
+    )
+
+
+def _measure(
+    container: InputContainer, descriptor: int, video: int, audio: int | None, first: VideoFrame, limits: Limits
+) -> Survey:
+    stream = video_stream(container, video)
+    times = _packet_times(container, video, audio, limits)
+    if times.pictures.size == 0:
+        raise RefusedInput(Refusal.DAMAGED, "The video holds no pictures; it is damaged. Export it again.")
+    origin_s = min(float(times.pictures[0]), times.sound_start_s)
+    pictures = times.pictures - origin_s
+    spacing = _spacing(pictures, stream)
+    rate, variable = _rates(pictures, spacing, limits)
+    duration_s = float(pictures[-1]) + spacing
+    if times.sound_end_s - origin_s > duration_s + 0.5:  # a picture that stands while the sound goes on
+        duration_s = times.sound_end_s - origin_s
+    _check_duration(duration_s, limits)
+    info = _describe(container, descriptor, video, audio, first, rate, variable, duration_s, pictures)
+    return Survey(
+        info=info,
+        video_index=video,
+        audio_index=audio,
+        origin_s=origin_s,
+        frame_times=pictures,
+        duration_s=duration_s,
+        rate=rate,
+        rotation=info.rotation,
+        colour=colour_of(first),
+        full_range=first.format.name.startswith("yuvj") or int(first.color_range) == 2,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Times:
+    pictures: NDArray[np.float64]
+    sound_start_s: float
+    sound_end_s: float
+
+
+def _packet_times(container: InputContainer, video: int, audio: int | None, limits: Limits) -> _Times:
+    pictures: list[float] = []
+    start, end = float("inf"), float("-inf")
+    wanted = [container.streams[index] for index in (video, audio) if index is not None]
+    for packet in packets(container, *wanted):
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or packet.size == 0 or packet.is_discard:
+            continue
+        at_s = float(stamp * packet.time_base)
+        if packet.stream_index == video:
+            pictures.append(at_s)
+            _check_count(len(pictures), limits)
+        else:
+            start = min(start, at_s)
+            end = max(end, at_s + float((packet.duration or 0) * packet.time_base))
+    return _Times(pictures=np.unique(np.asarray(pictures, np.float64)), sound_start_s=start, sound_end_s=end)
+
+
+def _check_count(count: int, limits: Limits) -> None:
+    if count > limits.max_frames:
+        raise RefusedInput(Refusal.TOO_LONG, f"The video has more than {limits.max_frames} pictures.")
+
+
+def _spacing(pictures: NDArray[np.float64], stream: VideoStream) -> float:
+    """Seconds between pictures, typically: the median step, or what the container says when there is one picture."""
+    if pictures.size > 1:
+        return float(np.median(np.diff(pictures)))
+    rate = stream.average_rate or stream.guessed_rate
+    return float(1 / rate) if rate else 1 / 30
+
+
+def _rates(pictures: NDArray[np.float64], spacing: float, limits: Limits) -> tuple[Fraction, bool]:
+    """The constant rate to package at, and whether the source's own is variable (5 % of steps off by a third)."""
+    steps = np.diff(pictures)
+    variable = bool(steps.size > 4 and np.mean(np.abs(steps - spacing) > spacing / 3) > 0.05)
+    if pictures.size > 1 and not variable:
+        measured = _steady_rate(float(pictures.size - 1) / float(pictures[-1] - pictures[0]), 1 / spacing)
+    else:
+        measured = 1 / spacing
+    if measured > limits.max_frame_rate * 1.01:
+        raise RefusedInput(
+            Refusal.FRAME_RATE,
+            f"The video has {measured:.0f} pictures a second; at most {limits.max_frame_rate:.0f} are allowed.",
+        )
+    return output_rate(Fraction(measured).limit_denominator(100_000), variable=variable), variable
+
+
+def _steady_rate(mean: float, typical: float) -> float:
+    """Pictures a second of a steady source. The mean sees 29.97 where coarse timestamps say 30; a picture lost in
+    capture spoils the mean, and then the typical step is right if it is a standard one.
+    """
+    if any(abs(mean - std) < std * 0.0005 for std in STANDARD_RATES):
+        return mean
+    if any(abs(typical - std) < std * 0.004 for std in STANDARD_RATES) or abs(mean / typical - 1) > 0.02:
+        return typical
+    return mean
+
+
+def _check_duration(duration_s: float, limits: Limits) -> None:
+    longest = limits.max_duration_s * limits.source_duration_factor
+    if duration_s > longest:
+        raise RefusedInput(
+            Refusal.TOO_LONG, f"The video lasts {duration_s / 60:.1f} min; at most {longest / 60:.0f} min can be used."
+        )
+
+
+def _describe(
+    container: InputContainer,
+    descriptor: int,
+    video: int,
+    audio: int | None,
+    first: VideoFrame,
+    rate: Fraction,
+    variable: bool,
+    duration_s: float,
+    pictures: NDArray[np.float64],
+) -> SourceInfo:
+    stream = video_stream(container, video)
+    sound = audio_stream(container, audio) if audio is not None else None
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    if not Fraction(1, 8) <= aspect <= 8:
+        aspect = Fraction(1)
+    rotation = -round(first.rotation / 90) * 90 % 360
+    width, height = _square(first.width, first.height, aspect)
+    if rotation in (90, 270):
+        width, height = height, width
+    return SourceInfo(
+        container=container.format.name,
+        video_codec=stream.codec_context.codec.canonical_name,
+        audio_codec=sound.codec_context.codec.canonical_name if sound else None,
+        width=width,
+        height=height,
+        coded_width=first.width,
+        coded_height=first.height,
+        rotation=rotation,
+        sample_aspect=f"{aspect.numerator}:{aspect.denominator}",
+        frame_rate=float(rate),
+        source_frame_rate=(pictures.size - 1) / float(pictures[-1] - pictures[0]) if pictures.size > 1 else 0.0,
+        variable_frame_rate=variable,
+        duration_s=duration_s,
+        hdr=_HDR_TRANSFERS.get(int(first.color_trc)),
+        interlaced=bool(first.interlaced_frame),
+        audio_channels=sound.codec_context.channels if sound else 0,
+        size_bytes=os.fstat(descriptor).st_size,
+    )
+
+
+def _square(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """Size with square pixels that keeps every coded line: the wider of the two ways to stretch never loses detail."""
+    if aspect >= 1:
+        return round(width * aspect), height
+    return width, round(height / aspect)

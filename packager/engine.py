@@ -1,0 +1,158 @@
+"""The parent's side: starts the encoder child, relays its events, ends it whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+import foundation
+from packager.edits import NO_EDITS, Edits
+from packager.encoder.job import Job
+from packager.errors import PackagingFailed, Refusal, RefusedInput
+from packager.events import Broke, ChildMessage, Completed, Event, Refused, SandboxReport
+from packager.limits import Limits
+
+MAX_LINE_BYTES = 4 << 20
+"""Longest message of a child: a manifest with its inlined playlist is some 10 kB."""
+_STDERR_LINES = 40
+
+
+async def package(
+    source: Path,
+    out_dir: Path,
+    *,
+    revision: int = 1,
+    edits: Edits = NO_EDITS,
+    limits: Limits = Limits(),  # noqa: B008  # frozen
+    deadline_s: float = 300.0,
+) -> AsyncIterator[Event]:
+    """Package `source` into `out_dir` (made if missing), yielding events as things become final.
+
+    The work is done by a child process that cannot outlive `deadline_s`, the generator or this process. Closing the
+    generator early (`aclose`, cancellation) kills the child; files already announced stay. Raises RefusedInput (the
+    file's fault, do not retry) or PackagingFailed (`retryable`). Bound to the running loop; holds no thread.
+    """
+    out_dir = await asyncio.to_thread(_made, out_dir)
+    descriptor = await asyncio.to_thread(_open_regular, source)
+    try:
+        child = await _start(descriptor, out_dir, revision, edits, limits, deadline_s)
+    finally:
+        os.close(descriptor)
+    stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+    drain = asyncio.create_task(_drain(child, stderr))
+    try:
+        async with asyncio.timeout(deadline_s):
+            completed = False
+            async for event in _events(child):
+                completed = completed or isinstance(event, Completed)
+                yield event
+            code = await child.wait()
+        if not completed:
+            await drain
+            raise _death(code, stderr)
+    except TimeoutError as err:
+        raise PackagingFailed("deadline", f"packaging took longer than {deadline_s:.0f} s and was stopped") from err
+    finally:
+        await _end(child, drain)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def _open_regular(source: Path) -> int:
+    """Open for reading; a pipe or device (which could block or never end) is refused."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not os.path.isfile(f"/proc/self/fd/{descriptor}"):  # noqa: PTH113
+        os.close(descriptor)
+        raise RefusedInput(Refusal.NOT_MEDIA, f"{source.name} is not a regular file.")
+    return descriptor
+
+
+async def _start(
+    descriptor: int, out_dir: Path, revision: int, edits: Edits, limits: Limits, deadline_s: float
+) -> asyncio.subprocess.Process:
+    job = Job(
+        parent_pid=os.getpid(),
+        source_fd=descriptor,
+        out_dir=str(out_dir),
+        revision=revision,
+        edits=edits,
+        limits=limits,
+        cpu_seconds=int(deadline_s * (os.cpu_count() or 1)) + 10,
+    )
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "packager.encoder.main",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        pass_fds=(descriptor,),
+        cwd=out_dir,
+        env=_environment(),
+        start_new_session=True,
+        limit=MAX_LINE_BYTES,
+    )
+    assert child.stdin is not None
+    with contextlib.suppress(ConnectionError):  # a child that died says why by its exit code
+        child.stdin.write(msgspec.json.encode(job))
+        await child.stdin.drain()
+        child.stdin.close()
+    return child
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours but where the code is: the child decodes strangers' files and needs no secrets."""
+    root = str(Path(foundation.__file__).resolve().parent.parent)
+    return {"PYTHONPATH": root, "PATH": os.defpath, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "4"}
+
+
+async def _events(child: asyncio.subprocess.Process) -> AsyncIterator[Event]:
+    assert child.stdout is not None
+    while line := await child.stdout.readline():
+        message: ChildMessage = msgspec.json.decode(line, type=ChildMessage)
+        if isinstance(message, Refused):
+            raise RefusedInput(Refusal(message.code), message.detail)
+        if isinstance(message, Broke):
+            raise PackagingFailed(message.code, message.detail)
+        if not isinstance(message, SandboxReport):
+            yield message
+
+
+async def _drain(child: asyncio.subprocess.Process, lines: deque[str]) -> None:
+    """Keep the last lines of stderr; read on so that a talkative library cannot block the child."""
+    assert child.stderr is not None
+    while chunk := await child.stderr.read(8192):
+        lines.extend(chunk.decode(errors="replace").splitlines())
+
+
+def _death(code: int, stderr: deque[str]) -> PackagingFailed:
+    last = " | ".join(list(stderr)[-12:])[-1000:]
+    if code == -signal.SIGXCPU:
+        return PackagingFailed("deadline", "packaging used more processor time than allowed and was stopped")
+    if code == -signal.SIGXFSZ:
+        return PackagingFailed("output-limit", "the result is larger than allowed")
+    if code < 0:
+        return PackagingFailed("crashed", f"the encoder died of {signal.Signals(-code).name}: {last}")
+    return PackagingFailed("internal", f"the encoder ended with code {code}: {last}")
+
+
+async def _end(child: asyncio.subprocess.Process, drain: asyncio.Task[None]) -> None:
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+    await child.wait()
+    drain.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await drain

@@ -1,0 +1,1 @@
+"""Still pictures made of a clip: poster, preview, storyboard, placeholders and hashes."""

@@ -1,0 +1,1 @@
+"""The walls around the encoder child: parent-death signal, rlimits, no network, Landlock, seccomp."""
