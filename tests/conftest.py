@@ -18,6 +18,7 @@ from popreel.embedded.ports import GRPC_OFFSET, free_ports
 from popreel.embedded.postgres import EmbeddedPostgres
 from popreel.embedded.server import EmbeddedServer
 from popreel.embedded.valkey import Durability, EmbeddedValkey
+from popreel.lab.throwaway import ThrowawayPlatform
 
 T = TypeVar("T")
 
@@ -158,3 +159,17 @@ def object_store(_object_store: EmbeddedObjectStore, _database_numbers: Iterator
     client.create_bucket(Bucket=access.bucket)
     client.close()
     return access
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayPlatform]:
+    """The whole platform on ports of its own, started once and shared: leave it as you found it.
+
+    `platform.pop_url`, `.origin_url`, `.urls`, `.token("ana")`, `.popreel("upload", file, "--as", "ana", "--json")`.
+    """
+    running = ThrowawayPlatform(tmp_path_factory.mktemp("platform") / "data")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
