@@ -1,0 +1,192 @@
+/** The players behind a feed: one active, neighbours warmed within what the link can spare, watch reports on leaving. */
+import { signal } from "@preact/signals";
+import type { FeedItem } from "../api/types";
+import { type Clip, clipOf, warmthFor } from "../player/clip";
+import { ClipPlayer, type Sound } from "../player/clip_player";
+import { PrefixStore } from "../player/prefix_store";
+import { preferences, savingData } from "../session/preferences";
+import { report, type WatchSource } from "../reporting/watch_queue";
+
+export type Acts = { liked: boolean; commented: boolean; shared: boolean; followedCreator: boolean; notInterested: boolean };
+const NO_ACTS: Acts = { liked: false, commented: false, shared: false, followedCreator: false, notInterested: false };
+
+/** What one start looked like, for the bench and for `docs/web.md`. */
+export type StartRecord = { id: string; startMs: number; warmed: boolean };
+
+const REWARM_MS = 250;
+
+export class Deck {
+  readonly state = signal<"waiting" | "playing" | "paused" | "failed">("waiting");
+  readonly time = signal(0);
+  readonly duration = signal(0);
+  readonly soundBlocked = signal(false);
+  readonly starts: StartRecord[] = [];
+  readonly prefixes = new PrefixStore();
+  private readonly players = new Map<string, ClipPlayer>();
+  private items: readonly FeedItem[] = [];
+  private index = -1;
+  private previous = -1;
+  private acts: Acts = { ...NO_ACTS };
+  private asked = { id: "", at: 0 };
+  private warmed = false;
+  private readonly timer: number;
+
+  constructor(private readonly source: WatchSource) {
+    this.timer = window.setInterval(() => this.rewarm(), REWARM_MS);
+  }
+
+  mount(item: FeedItem, host: HTMLElement): void {
+    const clip = clipOf(item);
+    const active = (act: () => void) => (): void => {
+      if (this.current?.id === item.id) act();
+    };
+    const player = new ClipPlayer(host, clip, this.prefixes, soundNow(), {
+      onFrame: active(() => this.framed(item.id)),
+      onTime: (seconds, duration) => active(() => this.tick(seconds, duration))(),
+      onBlocked: active(() => {
+        this.soundBlocked.value = true;
+      }),
+      onState: (state) =>
+        active(() => {
+          this.state.value = state;
+        })(),
+    });
+    this.players.set(item.id, player);
+    if (this.asked.id === item.id) this.begin(player);
+  }
+
+  unmount(id: string): void {
+    this.players.get(id)?.destroy();
+    this.players.delete(id);
+  }
+
+  /** The viewer is at `index` since `askedAt` (performance.now() of the tap or swipe). */
+  show(items: readonly FeedItem[], index: number, askedAt: number): void {
+    const item = items[index];
+    const same = item !== undefined && this.current?.id === item.id;
+    this.items = items;
+    if (same || !item) {
+      this.index = same ? index : this.index;
+      return;
+    }
+    this.leave();
+    this.previous = this.index;
+    this.index = index;
+    this.time.value = 0;
+    this.duration.value = item.durationMs / 1000;
+    this.state.value = "waiting";
+    this.asked = { id: item.id, at: askedAt };
+    const player = this.players.get(item.id);
+    if (player) this.begin(player);
+  }
+
+  act(change: Partial<Acts>): void {
+    this.acts = { ...this.acts, ...change };
+  }
+
+  toggle(): boolean {
+    const player = this.activePlayer;
+    if (!player) return false;
+    if (player.paused) player.play();
+    else player.pause();
+    return player.paused;
+  }
+
+  pause(): void {
+    this.activePlayer?.pause();
+  }
+
+  resume(): void {
+    this.activePlayer?.play();
+  }
+
+  seek(seconds: number): void {
+    this.activePlayer?.seek(seconds);
+    this.time.value = seconds;
+  }
+
+  applySound(): void {
+    const sound = soundNow();
+    if (!sound.muted) this.soundBlocked.value = false;
+    for (const player of this.players.values()) player.setSound(sound);
+  }
+
+  close(): void {
+    this.leave();
+    clearInterval(this.timer);
+    for (const player of this.players.values()) player.destroy();
+    this.players.clear();
+  }
+
+  get current(): FeedItem | undefined {
+    return this.items[this.index];
+  }
+
+  get activeElement(): HTMLVideoElement | null {
+    return this.activePlayer?.element ?? null;
+  }
+
+  private get activePlayer(): ClipPlayer | undefined {
+    return this.current ? this.players.get(this.current.id) : undefined;
+  }
+
+  private begin(player: ClipPlayer): void {
+    const next = this.items[this.index + (this.index < this.previous ? -1 : 1)];
+    const clip: Clip | null = next ? clipOf(next) : null;
+    this.warmed = player.warmNow;
+    player.activate(this.asked.at, clip?.mp4Url ? { url: clip.mp4Url, prefixBytes: clip.prefixBytes } : null);
+    this.rewarm();
+  }
+
+  private framed(id: string): void {
+    const startMs = this.activePlayer?.meter.totals(performance.now()).startTimeMs ?? 0;
+    this.starts.push({ id, startMs, warmed: this.warmed });
+    if (this.starts.length > 200) this.starts.shift();
+  }
+
+  private tick(seconds: number, duration: number): void {
+    this.time.value = seconds;
+    this.duration.value = duration;
+  }
+
+  private rewarm(): void {
+    const facts = {
+      healthy: this.activePlayer?.healthy ?? false,
+      savingData: savingData(),
+      returning: this.previous > this.index && this.previous >= 0,
+    };
+    // Nearest first, so that the next clip's bytes are asked for before the one after it.
+    for (const distance of facts.returning ? [-1, -2, 1, 2] : [1, 2, -1, -2]) {
+      const item = this.items[this.index + distance];
+      const player = item && this.players.get(item.id);
+      player?.warm(warmthFor(distance, facts));
+    }
+  }
+
+  /** Close the books on the active clip: one report, if it was really asked for. */
+  private leave(): void {
+    const item = this.current;
+    const player = this.activePlayer;
+    if (!item || !player) return;
+    const now = performance.now();
+    player.meter.still(now);
+    const totals = player.meter.totals(now);
+    player.deactivate();
+    report({
+      videoId: item.id,
+      watchDuration: Math.min(totals.watchedMs, 86_400_000),
+      totalDuration: item.durationMs,
+      ...this.acts,
+      source: this.source,
+      ...(item.impression ? { impression: item.impression } : {}),
+      ...(totals.startTimeMs === null ? {} : { startTimeMs: totals.startTimeMs }),
+      rebuffers: totals.rebuffers,
+    });
+    this.acts = { ...NO_ACTS };
+  }
+}
+
+function soundNow(): Sound {
+  const { muted, volume, speed } = preferences.value;
+  return { muted, volume, speed };
+}

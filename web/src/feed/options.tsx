@@ -1,0 +1,83 @@
+/** What a viewer can do about a clip and about playing: speed, captions, data, "not interested", why it is here. */
+import { EyeOff, Gauge, Leaf, Link2, Sparkles } from "lucide-preact";
+import type { FeedItem } from "../api/types";
+import { t } from "../i18n/i18n";
+import { Sheet } from "../parts/sheet";
+import { toast } from "../parts/toast";
+import { links } from "../routing/router";
+import { prefer, preferences } from "../session/preferences";
+import type { Deck } from "./deck";
+import { copyLink, tell } from "./engagement";
+import type { FeedList } from "./feed_list";
+
+const SPEEDS = [0.5, 1, 1.5, 2];
+type Props = { item: FeedItem; list: FeedList; deck: Deck; onClose: () => void; onSkip: () => void };
+
+export function Options({ item, deck, onClose, onSkip }: Props) {
+  const { speed, dataSaver } = preferences.value;
+  const skip = (): void => {
+    deck.act({ notInterested: true });
+    toast(t("notInterestedDone"));
+    onClose();
+    onSkip();
+  };
+  const copy = (): void => {
+    copyLink(new URL(links.video(item.id), location.origin).href).catch(tell);
+    onClose();
+  };
+  return (
+    <Sheet title={t("options")} onClose={onClose} class="sheet-small">
+      {item.why?.text && (
+        <div class="why">
+          <Sparkles size={20} aria-hidden="true" />
+          <div>
+            <h3>{t("whyThis")}</h3>
+            <p dir="auto">{item.why.text}</p>
+          </div>
+        </div>
+      )}
+      <div class="option-row" role="radiogroup" aria-label={t("speed")}>
+        <Gauge size={20} aria-hidden="true" />
+        <span>{t("speed")}</span>
+        <div class="segmented">
+          {SPEEDS.map((value) => (
+            <button
+              key={value}
+              type="button"
+              role="radio"
+              aria-checked={speed === value}
+              onClick={() => {
+                prefer({ speed: value });
+                deck.applySound();
+              }}
+            >
+              {value}×
+            </button>
+          ))}
+        </div>
+      </div>
+      <label class="option-row">
+        <Leaf size={20} aria-hidden="true" />
+        <span>
+          {t("dataSaver")}
+          <small>{t("dataSaverHint")}</small>
+        </span>
+        <input
+          type="checkbox"
+          role="switch"
+          class="switch"
+          checked={dataSaver === "on"}
+          onChange={(event) => prefer({ dataSaver: event.currentTarget.checked ? "on" : "auto" })}
+        />
+      </label>
+      <button type="button" class="option-row" onClick={skip}>
+        <EyeOff size={20} aria-hidden="true" />
+        <span>{t("notInterested")}</span>
+      </button>
+      <button type="button" class="option-row" onClick={copy}>
+        <Link2 size={20} aria-hidden="true" />
+        <span>{t("copyLink")}</span>
+      </button>
+    </Sheet>
+  );
+}

@@ -1,0 +1,115 @@
+/** Own videos with their state, and a place for the numbers to come. */
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { ChartColumn, Clapperboard, CloudOff, Trash2 } from "lucide-preact";
+import { api } from "../api/calls";
+import type { FeedItem } from "../api/types";
+import { tell } from "../feed/engagement";
+import { FeedList } from "../feed/feed_list";
+import { ago, type Key, t, tn } from "../i18n/i18n";
+import { en } from "../i18n/en";
+import { Sheet } from "../parts/sheet";
+import { Note, Retry, Spinner } from "../parts/states";
+import { links } from "../routing/router";
+import { me } from "../session/session";
+import { SignInFirst } from "./sign_in_first";
+
+type OwnVideo = FeedItem & { status?: string; reason?: string | null };
+
+export function StudioScreen() {
+  const user = me.value;
+  const [tab, setTab] = useState<"videos" | "analytics">("videos");
+  if (!user) return <SignInFirst icon={Clapperboard} title={t("studio")} />;
+  return (
+    <section class="page studio">
+      <h1>{t("studio")}</h1>
+      <div class="tabs" role="tablist">
+        {(["videos", "analytics"] as const).map((name) => (
+          <button key={name} type="button" role="tab" aria-selected={tab === name} onClick={() => setTab(name)}>
+            {t(name)}
+          </button>
+        ))}
+      </div>
+      {tab === "videos" ? <OwnVideos userId={user.id} /> : <Note icon={ChartColumn} title={t("analyticsSoon")} hint={t("analyticsSoonHint")} />}
+    </section>
+  );
+}
+
+function OwnVideos({ userId }: { userId: string }) {
+  const list = useMemo(() => new FeedList((cursor) => api.userVideos(userId, cursor), "profile", false), [userId]);
+  const [doomed, setDoomed] = useState<OwnVideo | null>(null);
+  useEffect(() => void list.more(), [list]);
+  if (list.problem.value) return <Retry icon={CloudOff} title={t("feedFailed")} hint={list.problem.value.message} onRetry={() => void list.retry()} />;
+  if (list.exhausted.value && list.items.value.length === 0)
+    return (
+      <Note icon={Clapperboard} title={t("noVideos")} hint={t("noVideosOwn")}>
+        <a href="/upload" class="button primary">
+          {t("create")}
+        </a>
+      </Note>
+    );
+  return (
+    <>
+      <ul class="own-videos">
+        {(list.items.value as OwnVideo[]).map((item) => (
+          <li key={item.id}>
+            <OwnVideoLine item={item} onDelete={() => setDoomed(item)} />
+          </li>
+        ))}
+      </ul>
+      {list.loading.value && <Spinner />}
+      {!list.exhausted.value && (
+        <button type="button" class="text-button wide" onClick={() => void list.more()}>
+          {t("more")}
+        </button>
+      )}
+      {doomed && <DeleteSheet item={doomed} list={list} onClose={() => setDoomed(null)} />}
+    </>
+  );
+}
+
+function OwnVideoLine({ item, onDelete }: { item: OwnVideo; onDelete: () => void }) {
+  const status = item.status ?? "ready";
+  const key = `status_${status}`;
+  return (
+    <>
+      <a href={links.video(item.id)} class="own-thumb" tabIndex={-1} aria-hidden="true">
+        {item.thumbnail && <img src={item.thumbnail} alt="" loading="lazy" />}
+      </a>
+      <div class="own-words">
+        <a href={links.video(item.id)} dir="auto">
+          {item.title || item.id}
+        </a>
+        <small>
+          {ago(item.createdAtMs)} · {tn("views", item.viewCount)} · {tn("commentCount", item.commentCount)}
+        </small>
+        <span class={`badge badge-${status}`}>{key in en ? t(key as Key) : status}</span>
+        {item.reason && <small class="reason">{item.reason}</small>}
+      </div>
+      <button type="button" class="icon-button" aria-label={`${t("delete")}: ${item.title}`} onClick={onDelete}>
+        <Trash2 size={20} aria-hidden="true" />
+      </button>
+    </>
+  );
+}
+
+function DeleteSheet({ item, list, onClose }: { item: OwnVideo; list: FeedList; onClose: () => void }) {
+  const remove = (): void => {
+    api.deleteVideo(item.id).then(() => {
+      list.drop(item.id);
+      onClose();
+    }, tell);
+  };
+  return (
+    <Sheet title={t("deleteVideo")} onClose={onClose} class="sheet-center">
+      <p>{t("deleteVideoHint")}</p>
+      <div class="row-actions">
+        <button type="button" class="button" onClick={onClose}>
+          {t("cancel")}
+        </button>
+        <button type="button" class="button danger" onClick={remove}>
+          {t("delete")}
+        </button>
+      </div>
+    </Sheet>
+  );
+}

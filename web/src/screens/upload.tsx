@@ -1,0 +1,181 @@
+/** Posting a video: choose, shape and describe while the bytes already travel, then watch it go live. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { CircleAlert, CloudUpload, RotateCcw } from "lucide-preact";
+import { api, type Completion } from "../api/calls";
+import { Problem } from "../api/http";
+import { t } from "../i18n/i18n";
+import { withAccount } from "../session/gate";
+import { me } from "../session/session";
+import { type Draft, keepDraft, matches, readDraft } from "../upload/draft";
+import { type Facts, inspect } from "../upload/inspect";
+import { sendFile } from "../upload/transfer";
+import { Processing } from "./upload_processing";
+import { UploadDetails } from "./upload_details";
+
+type Chosen = { file: File; url: string; facts: Facts | null };
+export type Sending = { share: number; problem: string | null; done: boolean; videoId: string | null };
+
+const IDLE: Sending = { share: 0, problem: null, done: false, videoId: null };
+
+export function UploadScreen() {
+  const [chosen, setChosen] = useState<Chosen | null>(null);
+  const [sending, setSending] = useState<Sending>(IDLE);
+  const [posted, setPosted] = useState<string | null>(null);
+  const abort = useRef<AbortController | null>(null);
+  useEffect(() => () => abort.current?.abort(), []);
+
+  const choose = async (file: File): Promise<void> => {
+    const url = URL.createObjectURL(file);
+    const facts = await inspect(url);
+    setChosen({ file, url, facts });
+    begin(file, facts);
+  };
+  const begin = (file: File, facts: Facts | null): void => {
+    abort.current?.abort();
+    const controller = new AbortController();
+    abort.current = controller;
+    setSending(IDLE);
+    transfer(file, facts, controller.signal, (change) => setSending((known) => ({ ...known, ...change }))).catch((error: unknown) => {
+      if (!controller.signal.aborted) setSending((known) => ({ ...known, problem: error instanceof Error ? error.message : String(error) }));
+    });
+  };
+  const reset = (): void => {
+    abort.current?.abort();
+    if (chosen) URL.revokeObjectURL(chosen.url);
+    setChosen(null);
+    setSending(IDLE);
+    setPosted(null);
+  };
+  const post = async (details: Completion): Promise<void> => {
+    if (!sending.videoId) return;
+    await api.completeUpload(sending.videoId, details);
+    keepDraft(null);
+    setPosted(sending.videoId);
+  };
+
+  return (
+    <section class="page upload">
+      <h1>{t("uploadTitle")}</h1>
+      {posted ? (
+        <Processing id={posted} onAnother={reset} />
+      ) : chosen ? (
+        <UploadDetails
+          {...chosen}
+          sending={sending}
+          onRetry={() => begin(chosen.file, chosen.facts)}
+          onChange={reset}
+          onPost={post}
+        />
+      ) : (
+        <DropZone onFile={(file) => (me.value ? void choose(file) : withAccount(() => void choose(file)))} />
+      )}
+    </section>
+  );
+}
+
+/** Ask for a place (or go on with the kept one), send the parts, say how far it is. */
+async function transfer(file: File, facts: Facts | null, signal: AbortSignal, tell: (change: Partial<Sending>) => void): Promise<void> {
+  const known = readDraft();
+  let draft = known && matches(known, file) ? known : await openDraft(file, facts);
+  const send = (place: Draft): Promise<void> =>
+    sendFile({
+      ...place,
+      file,
+      signal,
+      onProgress: (share) => {
+        keepDraft({ ...place, share });
+        tell({ share });
+      },
+    });
+  tell({ videoId: draft.videoId });
+  try {
+    await send(draft);
+  } catch (error) {
+    const gone = error instanceof Problem && (error.status === 404 || error.status === 410);
+    if (!gone || draft !== known) throw error;
+    draft = await openDraft(file, facts); // the kept upload has expired at the origin: start again
+    tell({ videoId: draft.videoId });
+    await send(draft);
+  }
+  tell({ share: 1, done: true });
+}
+
+async function openDraft(file: File, facts: Facts | null): Promise<Draft> {
+  const { videoId, uploadUrl, chunkSize } = await api.initUpload(file.name, file.size, facts?.durationMs ?? 0);
+  const draft = { videoId, uploadUrl, chunkSize, name: file.name, size: file.size, lastModified: file.lastModified, share: 0 };
+  keepDraft(draft);
+  return draft;
+}
+
+function DropZone({ onFile }: { onFile: (file: File) => void }) {
+  const [over, setOver] = useState(false);
+  const [wrong, setWrong] = useState(false);
+  const [draft, setDraft] = useState(readDraft);
+  const input = useRef<HTMLInputElement>(null);
+  const take = (file: File | undefined): void => {
+    if (!file) return;
+    const plausible = file.type === "" || file.type.startsWith("video/") || /\.(mkv|mov|avi|ts|m4v)$/i.test(file.name);
+    setWrong(!plausible);
+    if (plausible) onFile(file);
+  };
+  return (
+    <>
+      {draft && (
+        <div class="resume">
+          <RotateCcw size={22} aria-hidden="true" />
+          <div>
+            <strong dir="auto">{t("resumeUpload", { name: draft.name })}</strong>
+            <small>{t("resumeHint", { percent: Math.floor(draft.share * 100) })}</small>
+          </div>
+          <button
+            type="button"
+            class="text-button"
+            onClick={() => {
+              void api.deleteVideo(draft.videoId).catch(() => undefined); // an unfinished upload also expires by itself
+              keepDraft(null);
+              setDraft(null);
+            }}
+          >
+            {t("discardUpload")}
+          </button>
+        </div>
+      )}
+      <div
+        class={`drop-zone ${over ? "is-over" : ""}`}
+        onDragOver={(event) => {
+          event.preventDefault();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={(event) => {
+          event.preventDefault();
+          setOver(false);
+          take(event.dataTransfer?.files[0]);
+        }}
+      >
+        <span class="drop-icon">
+          <CloudUpload size={44} strokeWidth={1.6} aria-hidden="true" />
+        </span>
+        <h2>{t("uploadDrop")}</h2>
+        <p>{t("uploadHint")}</p>
+        <button type="button" class="button primary" onClick={() => input.current?.click()}>
+          {t("chooseFile")}
+        </button>
+        <input
+          ref={input}
+          type="file"
+          class="visually-hidden"
+          tabIndex={-1}
+          aria-label={t("chooseFile")}
+          accept="video/*,.mkv,.mov,.ts"
+          onChange={(event) => take(event.currentTarget.files?.[0])}
+        />
+        {wrong && (
+          <p class="form-problem" role="alert">
+            <CircleAlert size={18} aria-hidden="true" /> {t("notAVideo")}
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
