@@ -1,0 +1,247 @@
+"""Follows the origin's catalogue into columns (for ranking) and a journal (for details and warm restarts)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.catalogue.journal import CatalogueJournal, Place
+from edge.catalogue.origin_client import CatalogueOrigin
+from foundation.errors import Unavailable
+from foundation.wire.catalogue import EMBEDDING_DIM, CatalogueChange, CatalogueItem, SnapshotHead
+from inference.errors import NotFinite
+from inference.feed.columns import FeedColumns, NewVideo, region_code, tag_hash
+
+_log = logging.getLogger(__name__)
+_BATCH = 500
+_WAIT_MS = 20_000
+_DECODED_ITEMS = 4096
+_COMPACT_BYTES = 64 * 1024 * 1024
+"""Below this a journal is not worth rewriting."""
+
+OnTombstone = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaState:
+    """For heartbeats and health."""
+
+    seq: int
+    videos: int
+    connected: bool
+
+
+class CatalogueReplica:
+    """Owner of the journal and of the following task. All methods run on the event loop; close it."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        origin: CatalogueOrigin,
+        columns: FeedColumns,
+        on_tombstone: OnTombstone = lambda video_id: None,
+        retry_first_s: float = 0.2,
+        retry_most_s: float = 5.0,
+    ) -> None:
+        self.columns = columns
+        self._origin = origin
+        self._journal = CatalogueJournal(data_dir / "catalogue.journal")
+        self._on_tombstone = on_tombstone
+        self._retry_first_s, self._retry_most_s = retry_first_s, retry_most_s
+        self._places: dict[int, Place] = {}
+        self._counters: dict[int, CatalogueChange] = {}
+        self._decoded: OrderedDict[int, CatalogueItem] = OrderedDict()
+        self._live_bytes = 0
+        self._seq = -1
+        self._connected = False
+        self._moved = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> ReplicaState:
+        return ReplicaState(seq=max(self._seq, 0), videos=self.columns.live, connected=self._connected)
+
+    async def open(self) -> None:
+        """Load the journal (about 60 us an item), then follow the origin in a task of its own."""
+        for number, (change, place) in enumerate(self._journal.replay()):
+            self._apply(change, place)
+            if number % _BATCH == 0:
+                await asyncio.sleep(0)  # a million items must not hold up health checks
+        self._task = asyncio.create_task(self._follow(), name="catalogue-replica")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._journal.close()
+
+    async def wait_for(self, seq: int) -> None:
+        """Return once the replica has applied everything up to `seq`."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._seq >= seq)
+
+    def item(self, video_id: int) -> CatalogueItem | None:
+        """Details of a live video, with its newest counters; about 15 us when not among the last 4096 asked for."""
+        item = self._decoded.get(video_id)
+        if item is None:
+            place = self._places.get(video_id)
+            if place is None:
+                return None
+            item = self._journal.read(place).item
+            if item is None:
+                return None
+            self._decoded[video_id] = item
+            if len(self._decoded) > _DECODED_ITEMS:
+                self._decoded.popitem(last=False)
+        return item
+
+    async def _follow(self) -> None:
+        delay_s = self._retry_first_s
+        while True:
+            try:
+                await self._step()
+                if not self._connected:
+                    _log.info("the catalogue follows the origin", extra={"event": "replica_connected"})
+                self._connected, delay_s = True, self._retry_first_s
+            except Unavailable as err:
+                if self._connected or delay_s == self._retry_first_s:
+                    _log.warning("the catalogue cannot follow: %s", err.detail, extra={"event": "replica_cut_off"})
+                self._connected = False
+                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+                delay_s = min(delay_s * 2, self._retry_most_s)
+
+    async def _step(self) -> None:
+        if self._seq < 0:
+            await self._take_snapshot()
+        got = await self._origin.changes(after=self._seq, limit=_BATCH, wait_ms=_WAIT_MS)
+        if got.floor > self._seq + 1 or got.head < self._seq:  # we were away too long, or the origin was restored
+            await self._take_snapshot()
+        elif got.changes:
+            await self._accept(got.changes)
+        await self._compact_if_worth()
+
+    async def _take_snapshot(self) -> None:
+        """Everything anew; what is not in the snapshot is gone."""
+        head: SnapshotHead | None = None
+        present: set[int] = set()
+        batch: list[CatalogueChange] = []
+        async for part in self._origin.snapshot():
+            if isinstance(part, SnapshotHead):
+                head = part
+                continue
+            present.add(int(part.id))
+            batch.append(CatalogueChange(seq=-1, kind="upsert", video_id=part.id, item=part))
+            if len(batch) == _BATCH:
+                await self._accept(tuple(batch))
+                batch.clear()
+        if head is None or len(present) != head.count:
+            raise Unavailable("the origin's snapshot ended early")
+        gone = [CatalogueChange(seq=-1, kind="tombstone", video_id=str(v)) for v in self._places if v not in present]
+        end = CatalogueChange(seq=head.seq, kind="tombstone", video_id="0")
+        self._seq = -1  # an origin that was restored starts again at a lower number
+        await self._accept((*batch, *gone, end))
+
+    async def _accept(self, changes: tuple[CatalogueChange, ...]) -> None:
+        """Journal first, then apply, in pieces that leave the loop free."""
+        places = await asyncio.to_thread(self._journal.append, changes)
+        for number, (change, place) in enumerate(zip(changes, places, strict=True)):
+            self._apply(change, place)
+            if number % 50 == 49:
+                await asyncio.sleep(0)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _apply(self, change: CatalogueChange, place: Place) -> None:
+        self._seq = max(self._seq, change.seq)
+        video_id = int(change.video_id)
+        if change.kind == "upsert" and change.item is not None:
+            self._put(video_id, change.item, place)
+        elif change.kind == "counters" and change.counters is not None:
+            self._count(video_id, change)
+        elif change.kind == "tombstone" and video_id:
+            self._drop(video_id)
+
+    def _put(self, video_id: int, item: CatalogueItem, place: Place) -> None:
+        vector = decode_vector(item, self.columns.space)
+        try:
+            self.columns.put(_row_of(item, vector))
+        except NotFinite:
+            _log.warning("a video has a damaged vector", extra={"event": "vector_refused", "video": item.id})
+            self.columns.put(_row_of(item, None))
+        old = self._places.get(video_id)
+        self._live_bytes += place[1] - (old[1] if old else 0)
+        self._places[video_id] = place
+        self._decoded.pop(video_id, None)
+
+    def _count(self, video_id: int, change: CatalogueChange) -> None:
+        counters = change.counters
+        if counters is None or not self.columns.set_counters(
+            video_id, views=counters.views, likes=counters.likes, shares=counters.shares
+        ):
+            return
+        self._counters[video_id] = change
+
+    def counters(self, video_id: int) -> CatalogueChange | None:
+        """The newest counters change of a video, if one came after its item."""
+        return self._counters.get(video_id)
+
+    def _drop(self, video_id: int) -> None:
+        place = self._places.pop(video_id, None)
+        self._counters.pop(video_id, None)
+        self._decoded.pop(video_id, None)
+        self.columns.remove(video_id)
+        if place is not None:
+            self._live_bytes -= place[1]
+        self._on_tombstone(video_id)
+
+    async def _compact_if_worth(self) -> None:
+        if self._journal.size_bytes < max(_COMPACT_BYTES, 3 * self._live_bytes):
+            return
+        ids = list(self._places)
+        end = CatalogueChange(seq=self._seq, kind="tombstone", video_id="0")
+        moved = await asyncio.to_thread(self._journal.rewrite, [self._places[v] for v in ids], end)
+        self._places = dict(zip(ids, moved, strict=True))
+
+    def ids(self) -> Iterator[int]:
+        return iter(self._places)
+
+
+def decode_vector(item: CatalogueItem, space: str) -> NDArray[np.float32] | None:
+    """(256,) float32, or None when absent, of another space, or not 512 bytes of base64."""
+    if not item.embedding or item.embedding_space != space:
+        return None
+    try:
+        raw = base64.b64decode(item.embedding, validate=True)
+    except binascii.Error:
+        return None
+    if len(raw) != 2 * EMBEDDING_DIM:
+        return None
+    return np.frombuffer(raw, "<f2").astype(np.float32)
+
+
+def _row_of(item: CatalogueItem, vector: NDArray[np.float32] | None) -> NewVideo:
+    return NewVideo(
+        video_id=int(item.id),
+        creator_id=int(item.creator.id),
+        sound_id=int(item.sound.id) if item.sound else 0,
+        region=region_code(item.region),
+        published_s=item.published_at_ms / 1000,
+        duration_s=item.manifest.duration_ms / 1000,
+        hashtags=[tag_hash(tag) for tag in item.hashtags],
+        vector=vector,
+        public=item.visibility == "public",
+        views=item.counters.views,
+        likes=item.counters.likes,
+        shares=item.counters.shares,
+    )

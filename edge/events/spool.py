@@ -1,0 +1,77 @@
+"""The PoP's event stream in Valkey. An entry leaves only by `acknowledge`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from foundation.errors import Unavailable
+from foundation.wire.events import WatchEvent
+
+STREAM = "events:watch"
+_FIELD = b"e"
+_decode = msgspec.json.Decoder(WatchEvent).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """Entries in order; `broken` could not be read and are acknowledged with the rest (and counted by the caller)."""
+
+    ids: tuple[bytes, ...]
+    events: tuple[WatchEvent, ...]
+    broken: int
+
+
+class EventSpool:
+    """Bounded: beyond `most_events` new ones are refused with Unavailable, so that players keep and resend them."""
+
+    def __init__(self, valkey: Redis, *, most_events: int = 5_000_000) -> None:
+        self._valkey = valkey
+        self._most_events = most_events
+
+    async def append(self, events: Sequence[WatchEvent]) -> None:
+        """Returns once Valkey has the events in its append-only file. Raises Unavailable, also when full."""
+        try:
+            pipe = self._valkey.pipeline(transaction=False)
+            for event in events:
+                pipe.xadd(STREAM, {_FIELD: msgspec.json.encode(event)})
+            pipe.xlen(STREAM)
+            *_, length = await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as err:
+            raise Unavailable("watch events cannot be stored right now: send them again", retry_after_s=2) from err
+        if length > self._most_events:
+            raise Unavailable("the spool of watch events is full: send them again later", retry_after_s=30)
+
+    async def oldest(self, count: int, *, wait_ms: int) -> Spooled:
+        """Up to `count` entries from the start of the stream; waits for the first. Raises Unavailable."""
+        try:
+            got: Any = await self._valkey.xread({STREAM: "0-0"}, count=count, block=wait_ms)
+        except (RedisError, OSError, TimeoutError) as err:
+            raise Unavailable(f"the spool: {type(err).__name__}") from err
+        entries = got[0][1] if got else []
+        events: list[WatchEvent] = []
+        for _, fields in entries:
+            try:
+                events.append(_decode(fields[_FIELD]))
+            except (KeyError, msgspec.DecodeError):
+                continue
+        ids = tuple(entry_id for entry_id, _ in entries)
+        return Spooled(ids=ids, events=tuple(events), broken=len(ids) - len(events))
+
+    async def acknowledge(self, ids: Sequence[bytes]) -> None:
+        """Forget entries the origin has. Raises Unavailable (they are then sent again)."""
+        try:
+            await self._valkey.xdel(STREAM, *ids)
+        except (RedisError, OSError, TimeoutError) as err:
+            raise Unavailable(f"the spool: {type(err).__name__}") from err
+
+    async def length(self) -> int:
+        try:
+            return int(await self._valkey.xlen(STREAM))
+        except (RedisError, OSError, TimeoutError):
+            return 0

@@ -1,0 +1,10 @@
+"""The feed of a PoP: the shell around `inference.feed` that knows viewers, sessions, Valkey and HTTP.
+
+1. `routes.py` decodes the request and names the viewer (user, or device by header or cookie).
+2. `service.py` takes the viewer's lock: one generation at a time.
+3. `viewer_store.py` reads taste, session, seen videos and controls with one MGET; without Valkey from memory.
+4. `session.py` continues at the cursor; when the list is short or the taste changed, `ranking.py` runs the recommender.
+5. `hydrate.py` makes items with all a player needs; `impression.py` the token that ties a watch to its cause.
+6. `service.py` stores the session, orders prefetches, counts exposures.
+7. `watching.py` turns reports into spooled events, then into taste, counters and a session to be ranked again.
+"""

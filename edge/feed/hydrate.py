@@ -1,0 +1,119 @@
+"""A pick becomes a feed item: everything a player needs to start, in one round trip."""
+
+from __future__ import annotations
+
+import re
+
+from edge.feed.ports import PrefetchOrder
+from foundation.wire.catalogue import CatalogueItem, Counters
+from foundation.wire.feed import FeedItem, StartHint, Why
+from inference.feed.sources import Source
+
+_URI = re.compile(r'URI="([^"]+)"')
+
+WIRE_SOURCE: dict[Source, str] = {
+    Source.FOLLOWING: "following",
+    Source.TASTE: "taste",
+    Source.ITEM_TO_ITEM: "taste",
+    Source.TRENDING: "trending",
+    Source.INTEREST: "taste",
+    Source.POPULAR: "popular",
+    Source.FRESH: "fresh",
+    Source.EXPLORE: "explore",
+    Source.RERUN: "popular",
+}
+
+
+def feed_item(
+    item: CatalogueItem, *, region: str, source: Source, impression: str, liked: bool, counters: Counters
+) -> FeedItem:
+    """`region` is the PoP's; URLs are root-relative, so they work behind any host name."""
+    manifest = item.manifest
+    first = manifest.renditions[0]
+    base = media_base(region, item)
+    urls = {"master": f"/videos/{region}/{item.id}/master.m3u8"}
+    urls.update({rung.name: f"{base}/{rung.name}.m3u8" for rung in manifest.renditions})
+    urls["mp4"] = f"{base}/{first.name}.mp4"
+    return FeedItem(
+        id=item.id,
+        user=item.creator,
+        title=item.title,
+        description=item.description,
+        hashtags=item.hashtags,
+        sound=item.sound,
+        duration_ms=manifest.duration_ms,
+        width=manifest.width,
+        height=manifest.height,
+        urls=urls,
+        thumbnail=f"{base}/poster.webp",
+        thumbhash=manifest.thumbhash,
+        start=StartHint(
+            rendition=first.name,
+            mp4_url=urls["mp4"],
+            playlist=root_relative(manifest.start_playlist, base),
+            init_bytes=first.init_bytes,
+            prefix_bytes=first.prefix_bytes,
+        ),
+        view_count=counters.views,
+        like_count=counters.likes,
+        comment_count=counters.comments,
+        share_count=counters.shares,
+        liked=liked,
+        created_at_ms=item.created_at_ms,
+        impression=impression,
+        why=Why(source=WIRE_SOURCE[source], text=_reason(source, item)),
+    )
+
+
+def media_base(region: str, item: CatalogueItem) -> str:
+    return f"/videos/{region}/{item.id}/r{item.revision}"
+
+
+def root_relative(playlist: str, base: str) -> str:
+    """A media playlist whose relative URIs (lines and EXT-X-MAP) start at the root, so that it works from a blob:
+    URL."""
+    lines = []
+    for line in playlist.splitlines():
+        if line and not line.startswith("#"):
+            line = _rooted(line, base)
+        elif line.startswith("#EXT-X-MAP"):
+            line = _URI.sub(lambda match: f'URI="{_rooted(match.group(1), base)}"', line)
+        lines.append(line)
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _rooted(uri: str, base: str) -> str:
+    return uri if uri.startswith("/") or "://" in uri else f"{base}/{uri}"
+
+
+def start_order(item: CatalogueItem, *, region: str, priority: int) -> PrefetchOrder:
+    """The bytes a player asks for first."""
+    first = item.manifest.renditions[0]
+    return PrefetchOrder(
+        path=f"{media_base(region, item)}/{first.name}.mp4",
+        first_byte=0,
+        last_byte=max(first.prefix_bytes - 1, 0),
+        priority=priority,
+    )
+
+
+def _reason(source: Source, item: CatalogueItem) -> str:
+    match source:
+        case Source.FOLLOWING:
+            return f"You follow @{item.creator.username}"
+        case Source.TASTE:
+            return "Like videos you watched"
+        case Source.ITEM_TO_ITEM:
+            return "Watched by people who liked what you liked"
+        case Source.TRENDING:
+            return "Rising right now"
+        case Source.INTEREST:
+            return "One of your interests" + (f": #{item.hashtags[0]}" if item.hashtags else "")
+        case Source.POPULAR:
+            return "Popular here"
+        case Source.FRESH:
+            return "Just published"
+        case Source.EXPLORE:
+            return "New: you are among the first to see it"
+        case Source.RERUN:
+            return "You have seen everything new: here again"

@@ -1,0 +1,25 @@
+"""Metrics of the feed; the pages by kind add up to all pages."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
+
+class FeedMetrics:
+    """Registered once per process on the registry it is given."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.page_s = Histogram(
+            "feed_page_seconds", "Time to make a page, by kind.", ["kind"], buckets=_BUCKETS_S, registry=registry
+        )
+        self.items = Counter("feed_items_total", "Items served, by candidate source.", ["source"], registry=registry)
+        self.fallbacks = Counter("feed_fallbacks_total", "Pages made in a lesser way.", ["reason"], registry=registry)
+        self.events = Counter(
+            "feed_watch_events_total", "Watch events by what became of them.", ["kind"], registry=registry
+        )
+        self.pools_s = Gauge("feed_pools_seconds", "Time the shared lists took to make.", registry=registry)
+        self.waiting_rows = Gauge(
+            "feed_index_waiting_rows", "Rows searched exactly until a rebuild.", registry=registry
+        )

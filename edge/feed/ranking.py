@@ -1,0 +1,155 @@
+"""Runs the recommender off the event loop and keeps the shared lists and the index fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from edge.feed.breaker import CircuitBreaker
+from edge.feed.metrics import FeedMetrics
+from foundation.errors import Unavailable
+from inference.feed.columns import FeedColumns
+from inference.feed.model import FeedModel
+from inference.feed.pools import PoolPolicy, Pools, make_pools
+from inference.feed.recommender import Pick, Policy, Ranked, Recommender
+from inference.feed.row_index import EXACT_LIMIT, RowIndex
+from inference.feed.sources import Source, visible
+from inference.feed.viewer import ViewerState
+
+_log = logging.getLogger(__name__)
+
+
+class Ranking:
+    """Owner of the executors and the upkeep task. Methods run on the event loop; close it."""
+
+    def __init__(
+        self,
+        columns: FeedColumns,
+        *,
+        model: FeedModel,
+        policy: Policy,
+        pool_policy: PoolPolicy,
+        clock: Callable[[], float],
+        rng: np.random.Generator,
+        threads: int,
+        timeout_s: float,
+        pools_s: float,
+        metrics: FeedMetrics,
+    ) -> None:
+        self._columns = columns
+        self.index = RowIndex(columns)
+        self.recommender = Recommender(columns, self.index, model=model, policy=policy)
+        self._pool_policy = pool_policy
+        self._clock = clock
+        self._rng = rng
+        self._timeout_s = timeout_s
+        self._pools_s = pools_s
+        self._metrics = metrics
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rank")
+        self._upkeep_executor = ThreadPoolExecutor(1, thread_name_prefix="rank-upkeep")
+        self._breaker = CircuitBreaker(failures=5, pause_s=2.0, clock=time.monotonic)
+        self._pools = make_pools(columns, now_s=clock(), policy=pool_policy)
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        self._task = asyncio.create_task(self._upkeep(), name="feed-upkeep")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._upkeep_executor.shutdown(wait=False, cancel_futures=True)
+
+    async def recommend(self, state: ViewerState, *, count: int) -> Ranked:
+        """A new list. Raises Unavailable when ranking fails, is late, or failed several times a moment ago."""
+        now_s, rng = self._clock(), self._job_rng()
+        return await self._run(
+            lambda: self.recommender.recommend(self._pools_for(now_s), state, count=count, now_s=now_s, rng=rng)
+        )
+
+    async def rerank(self, state: ViewerState, tail: tuple[Pick, ...]) -> Ranked:
+        """The tail in a new order. Raises Unavailable as `recommend`."""
+        now_s, rng = self._clock(), self._job_rng()
+        return await self._run(
+            lambda: self.recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng)
+        )
+
+    def popular(self, state: ViewerState, *, count: int) -> tuple[Pick, ...]:
+        """Trending and popular videos in turn without any model: the fallback. Well under a millisecond."""
+        pools = self._pools
+        rows = np.concatenate([pools.trending[:count], pools.popular])
+        _, first = np.unique(rows, return_index=True)
+        rows = rows[np.sort(first)]
+        rows = rows[visible(self._columns, None, state, rows)][:count]
+        trending = set(pools.trending[:count].tolist())
+        return tuple(
+            Pick(
+                video_id=int(self._columns.video_id[row]),
+                source=Source.TRENDING if row in trending else Source.POPULAR,
+                score=0.0,
+            )
+            for row in rows.tolist()
+        )
+
+    def rerun(
+        self, state: ViewerState, served: frozenset[int], *, count: int, oldest_first: list[int]
+    ) -> tuple[Pick, ...]:
+        """Videos already seen, the longest ago first, when nothing else is left. `state` must not exclude seen ones."""
+        rows = np.flatnonzero(self._pools_for(self._clock()).allowed)
+        rows = rows[visible(self._columns, None, state, rows)]
+        last_seen = {video_id: number for number, video_id in enumerate(oldest_first)}
+        ids = [v for v in self._columns.video_id[rows].tolist() if v not in served]
+        ids.sort(key=lambda video_id: last_seen.get(video_id, -1))
+        return tuple(Pick(video_id=video_id, source=Source.RERUN, score=0.0) for video_id in ids[:count])
+
+    async def _run(self, work: Callable[[], Ranked]) -> Ranked:
+        if self._breaker.open:
+            raise Unavailable("ranking failed several times: popular videos for a moment")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                ranked = await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except TimeoutError as err:
+            self._breaker.failed()
+            raise Unavailable("ranking was late") from err
+        except Exception as err:
+            # Whatever goes wrong in numpy or onnxruntime must cost one viewer's order, not the page (F4).
+            self._breaker.failed()
+            _log.exception("ranking failed", extra={"event": "ranking_failed"})
+            raise Unavailable("ranking failed") from err
+        self._breaker.succeeded()
+        return ranked
+
+    def _job_rng(self) -> np.random.Generator:
+        """Generators are not thread-safe: each job gets its own."""
+        return np.random.default_rng(int(self._rng.integers(2**62)))
+
+    def _pools_for(self, now_s: float) -> Pools:
+        """Shared lists; made on the spot when the catalogue changed and is small enough for that to be cheap."""
+        pools = self._pools
+        if pools.version != self._columns.version and self._columns.count <= EXACT_LIMIT:
+            pools = make_pools(self._columns, now_s=now_s, policy=self._pool_policy)
+            self._pools = pools
+        return pools
+
+    async def _upkeep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._pools_s)
+            try:
+                await loop.run_in_executor(self._upkeep_executor, self._refresh)
+            except Exception:
+                _log.exception("the shared lists could not be made", extra={"event": "upkeep_failed"})
+
+    def _refresh(self) -> None:
+        started = time.perf_counter()
+        self._pools = make_pools(self._columns, now_s=self._clock(), policy=self._pool_policy)
+        self._metrics.pools_s.set(time.perf_counter() - started)
+        self._metrics.waiting_rows.set(self.index.waiting)
+        if self.index.needs_rebuild():
+            self.index.rebuild()

@@ -1,0 +1,178 @@
+"""HTTP of the feed: parse, call, render."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from edge.feed.ports import Viewer
+from edge.feed.service import Feed
+from foundation.errors import BadInput
+from foundation.http.endpoint import Call, endpoint, render
+from foundation.ids import parse_id
+from foundation.wire import Wire
+from foundation.wire.events import WatchReport
+from foundation.wire.feed import FeedPage
+
+DEVICE_COOKIE = "popreel_device"
+DEVICE_HEADER = "X-Device-Id"
+_COOKIE_S = 400 * 86_400
+
+
+class FeedQuery(msgspec.Struct, frozen=True, kw_only=True):
+    count: Annotated[int, Meta(ge=1, le=50, description="items wanted")] = 20
+    cursor: Annotated[str, Meta(max_length=96, description="nextCursor of the page before")] | None = None
+
+
+class WatchBatch(Wire, frozen=True, kw_only=True):
+    events: Annotated[tuple[WatchReport, ...], Meta(min_length=1, max_length=500)]
+
+
+class WatchAccepted(Wire, frozen=True, kw_only=True):
+    accepted: int
+    event_ids: tuple[str, ...]
+    """In the order of the reports; resend with the same id after a lost answer."""
+
+
+class Interests(Wire, frozen=True, kw_only=True):
+    interests: Annotated[tuple[Annotated[str, Meta(max_length=100)], ...], Meta(max_length=50)]
+    """Topics as hashtags, with or without '#'. An empty list forgets them."""
+
+
+class FeedControl(Wire, frozen=True, kw_only=True):
+    action: Literal["more", "less", "not_interested", "hide_creator", "hide_hashtag", "reset"]
+    """more and less: like the given video. not_interested: the same as less, stronger. reset: forget the taste."""
+    video_id: str | None = None
+    creator_id: str | None = None
+    hashtag: Annotated[str, Meta(max_length=100)] | None = None
+
+
+class FeedRoutes:
+    """Anonymous viewers are devices: named by `X-Device-Id`, else by a cookie, else by a new cookie."""
+
+    def __init__(self, feed: Feed, *, region: str) -> None:
+        self._feed = feed
+        self._region = region
+
+    @endpoint(
+        "GET", "/api/v1/feed", summary="The next items for this viewer", query=FeedQuery, reply=FeedPage, tag="feed"
+    )
+    async def feed(self, call: Call[None]) -> web.StreamResponse:
+        """Items never repeat along a chain of cursors. Without a cursor a new session begins."""
+        viewer, new_device = self._viewer(call)
+        page = await self._feed.page(viewer, count=call.query.count, cursor=call.query.cursor)
+        return _with_device(render(page), new_device, secure=call.request.secure)
+
+    @endpoint(
+        "GET",
+        "/api/v1/feed/following",
+        summary="Newest of followed creators",
+        query=FeedQuery,
+        reply=FeedPage,
+        tag="feed",
+    )
+    async def following(self, call: Call[None]) -> web.StreamResponse:
+        viewer, new_device = self._viewer(call)
+        page = await self._feed.following_page(viewer, count=call.query.count, cursor=call.query.cursor)
+        return _with_device(render(page), new_device, secure=call.request.secure)
+
+    @endpoint(
+        "POST",
+        "/api/v1/analytics/watch",
+        summary='Report one watch, or up to 500 as {"events": [...]}',
+        body=msgspec.Raw,
+        reply=WatchAccepted,
+        status=202,
+        tag="feed",
+    )
+    async def watch(self, call: Call[msgspec.Raw]) -> web.StreamResponse:
+        """Answered once the events are stored at this PoP; the next page reflects them."""
+        viewer, new_device = self._viewer(call)
+        event_ids = await self._feed.record(viewer, _reports(bytes(call.body)))
+        reply = WatchAccepted(accepted=len(event_ids), event_ids=tuple(event_ids))
+        return _with_device(render(reply, status=202), new_device, secure=call.request.secure)
+
+    @endpoint(
+        "POST",
+        "/api/v1/onboarding/interests",
+        summary="Choose topics for the first pages",
+        body=Interests,
+        status=204,
+        tag="feed",
+    )
+    async def interests(self, call: Call[Interests]) -> web.StreamResponse:
+        viewer, new_device = self._viewer(call)
+        await self._feed.interests(viewer, call.body.interests)
+        return _with_device(web.Response(status=204), new_device, secure=call.request.secure)
+
+    @endpoint(
+        "POST", "/api/v1/feed/controls", summary="More, less, hide, reset", body=FeedControl, status=204, tag="feed"
+    )
+    async def controls(self, call: Call[FeedControl]) -> web.StreamResponse:
+        viewer, new_device = self._viewer(call)
+        control = call.body
+        match control.action:
+            case "reset":
+                await self._feed.reset(viewer)
+            case "hide_creator":
+                await self._feed.hide_creator(viewer, parse_id(_given(control.creator_id, "creatorId")))
+            case "hide_hashtag":
+                await self._feed.hide_tag(viewer, _given(control.hashtag, "hashtag"))
+            case "more" | "less" | "not_interested":
+                video_id = parse_id(_given(control.video_id, "videoId"))
+                await self._feed.nudge(viewer, video_id, control.action)
+        return _with_device(web.Response(status=204), new_device, secure=call.request.secure)
+
+    def _viewer(self, call: Call[Any]) -> tuple[Viewer, str | None]:
+        """The viewer, and the device id to set as a cookie when it is new."""
+        if call.caller is not None and call.caller.user_id is not None:
+            user_id = str(call.caller.user_id)
+            return Viewer(id=f"u:{user_id}", user_id=user_id, teen=call.caller.teen, region=self._region), None
+        header = call.request.headers.get(DEVICE_HEADER)
+        if header is not None:
+            return Viewer(id=f"d:{_device(header)}", region=self._region), None
+        cookie = _uuid_or_none(call.request.cookies.get(DEVICE_COOKIE, ""))
+        new = None if cookie else str(uuid.uuid4())
+        return Viewer(id=f"d:{cookie or new}", region=self._region), new
+
+
+def _reports(raw: bytes) -> tuple[WatchReport, ...]:
+    """One report or a batch. Raises BadInput."""
+    try:
+        if "events" in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]):
+            return msgspec.json.decode(raw, type=WatchBatch).events
+        return (msgspec.json.decode(raw, type=WatchReport),)
+    except msgspec.DecodeError as err:
+        raise BadInput(f"watch report: {err}") from err
+
+
+def _device(text: str) -> str:
+    found = _uuid_or_none(text)
+    if found is None:
+        raise BadInput(f"{DEVICE_HEADER} must be a UUID")
+    return found
+
+
+def _uuid_or_none(text: str) -> str | None:
+    try:
+        return str(uuid.UUID(text)) if 32 <= len(text) <= 38 else None
+    except ValueError:
+        return None
+
+
+def _given(value: str | None, name: str) -> str:
+    if not value:
+        raise BadInput(f"this action needs `{name}`")
+    return value
+
+
+def _with_device(response: web.Response, device: str | None, *, secure: bool) -> web.Response:
+    if device is not None:
+        response.set_cookie(
+            DEVICE_COOKIE, device, max_age=_COOKIE_S, path="/", httponly=True, samesite="Lax", secure=secure
+        )
+    return response
