@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -21,12 +22,16 @@ def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_ports(count: int, *, start: int = _FIRST, also: Iterable[int] = ()) -> list[int]:
-    """`count` ports of 127.0.0.1 that are free now, each also at the offsets in `also`. Bound together, so distinct."""
+def free_ports(count: int, *, also: Iterable[int] = ()) -> list[int]:
+    """`count` ports of 127.0.0.1 that are free now, each also at the offsets in `also`. Bound together, so distinct.
+
+    The search begins at a place that depends on our pid: two test runs side by side rarely want the same ports.
+    """
     offsets = (0, *also)
     found: list[int] = []
+    begin = _FIRST + os.getpid() * 37 % (_LAST - _FIRST)
     with ExitStack() as held:
-        for port in range(start, _LAST):
+        for port in (*range(begin, _LAST), *range(_FIRST, begin)):
             if len(found) == count:
                 break
             try:
@@ -38,5 +43,5 @@ def free_ports(count: int, *, start: int = _FIRST, also: Iterable[int] = ()) -> 
                 continue
             found.append(port)
     if len(found) < count:
-        raise OSError(f"fewer than {count} free ports in {start}..{_LAST}")
+        raise OSError(f"fewer than {count} free ports in {_FIRST}..{_LAST}")
     return found

@@ -77,11 +77,13 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def endpoint(self) -> str:
-        """`postgresql://popreel:...@127.0.0.1:PORT/popreel`; valid once start() ran for the first time."""
+        """`postgresql://popreel:...@127.0.0.1:PORT/popreel?...`; valid once start() ran for the first time."""
         return self.dsn("popreel")
 
     def dsn(self, database: str) -> str:
-        return f"postgresql://{USER}:{self._password_file.read_text('utf-8').strip()}@{HOST}:{self.port}/{database}"
+        # sslmode: the wheel's server has no TLS, and clients would look for certificates in the home folder first.
+        password = self._password_file.read_text("utf-8").strip()
+        return f"postgresql://{USER}:{password}@{HOST}:{self.port}/{database}?sslmode=disable"
 
     async def _prepare(self) -> None:
         self._binaries = find_binaries()
@@ -107,8 +109,8 @@ class EmbeddedPostgres(EmbeddedServer):
     async def _init_cluster(self) -> None:
         """initdb into a scratch folder, renamed when whole: an interrupted one is thrown away, not repaired."""
         read_or_make(self._password_file)
-        if self._user and ":" in self._user:
-            _give(self.data_dir, self._user)
+        if os.geteuid() == 0:
+            _give(self.data_dir, self._user if self._user and ":" in self._user else "0:0")
         if (self._cluster / "PG_VERSION").exists():
             return
         scratch = self.data_dir / "cluster.new"
@@ -145,7 +147,7 @@ class EmbeddedPostgres(EmbeddedServer):
     async def _answers(self) -> bool:
         try:
             connection = await asyncpg.connect(self.dsn("postgres"), timeout=5)
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+        except (ConnectionError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
             return False
         await connection.close()
         return True
@@ -173,15 +175,24 @@ class EmbeddedPostgres(EmbeddedServer):
         raise NoUnprivilegedUser(
             "you are root, Postgres refuses to run as root, user namespaces are not allowed here, and no unprivileged "
             f"user can reach both {self._binaries} and {self.data_dir}. Run popreel as an ordinary user, move the "
-            "project to a folder others may enter (such as /srv), or name an external server in POPREEL_POSTGRES_DSN."
+            "project to a folder others may enter (such as /srv), or name a server of yours in "
+            "POPREEL_PLATFORM__POSTGRES_DSN."
         )
 
     async def _can_run_as(self, user: str) -> bool:
+        """Whether `user` may enter the folder of our data (which we would give to it) and run the server's program."""
         probe = ManagedProcess.spawn(
-            [self._binaries / "postgres", "--version"],
+            [
+                "/bin/sh",
+                "-c",
+                'cd "$1" && exec "$2" --version',
+                "sh",
+                self.data_dir.parent,
+                self._binaries / "postgres",
+            ],
             name=f"{self.name} probe",
             log_file=self.log_file,
-            cwd=self.data_dir,
+            cwd=Path("/"),
             user=user,
         )
         return await probe.wait() == 0
@@ -199,6 +210,7 @@ def _unprivileged_users(data_dir: Path) -> Iterator[str]:
 
 
 def _give(folder: Path, user: str) -> None:
+    """Make `user` ("uid:gid") the owner of everything in `folder`, unless it is. Needs root."""
     uid, gid = (int(part) for part in user.split(":"))
     if folder.stat().st_uid != uid:
         for path in (folder, *folder.rglob("*")):
