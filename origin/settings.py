@@ -32,7 +32,7 @@ def default_tiers() -> dict[str, TierLimits]:
 
 
 class OriginSettings(Settings, frozen=True, kw_only=True):
-    """The origin: `origin.service` (REST API, media shield) and `origin.worker` (packaging), each with a file of its own."""
+    """The origin: `origin.service` (REST API, media shield) and `origin.worker` (packaging), one file each."""
 
     section: ClassVar[str] = "origin"
 
@@ -94,6 +94,10 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
     upload_life_s: Annotated[int, Meta(ge=60, description="An upload not completed after this is collected, s.")] = (
         86_400
     )
+    erase_settle_s: Annotated[
+        float,
+        Meta(ge=0, description="A deleted video is erased at once and again after this (lease + one request), s."),
+    ] = 120.0
     tiers: Annotated[dict[str, TierLimits], Meta(description="Daily limits by tier.")] = msgspec.field(
         default_factory=default_tiers
     )

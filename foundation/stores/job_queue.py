@@ -44,6 +44,10 @@ _FAIL = """
 update jobs set state = $3, error = $4, run_at = now() + make_interval(secs => $5), lease_token = null,
     lease_until = null, worker = null, updated_at = now()
 where id = $1 and lease_token = $2"""
+_RELEASE = """
+update jobs set state = 'queued', attempts = attempts - 1, run_at = now(), lease_token = null, lease_until = null,
+    worker = null, updated_at = now()
+where id = $1 and lease_token = $2"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,11 @@ class JobQueue:
         if affected(status) != 1:
             raise LeaseLost(f"job {job.kind} {job.key} went to another worker or was cancelled")
         return given_up
+
+    async def release(self, job: Job) -> None:
+        """Hand an unfinished job back at once, not counting the try: the worker stops."""
+        async with self._shards.servers[job.server].primary() as connection:
+            await connection.execute(_RELEASE, job.id, job.token)
 
     async def depth(self) -> dict[tuple[str, str], int]:
         """Jobs by (kind, state) over all servers, for metrics and autoscaling."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
@@ -221,6 +221,24 @@ class Shards:
                     return
                 await _roll_back(connection, transaction)
             await self.refresh_map()
+
+    @asynccontextmanager
+    async def write_many(self, family: Family, server: str, shards: Sequence[int]) -> AsyncIterator[Connection]:
+        """A transaction on `server` inside the fences of several of its shards.
+
+        Raises ShardUnavailable if one of them has just moved away: group again and retry.
+        """
+        async with self.servers[server].primary() as connection, connection.transaction():
+            for shard in sorted(set(shards)):
+                await self._enter(connection, family, shard, tolerate=False)
+            yield connection
+
+    def by_server(self, family: Family, snowflakes: Iterable[int]) -> dict[str, list[int]]:
+        """Ids grouped by the server that holds them."""
+        groups: dict[str, list[int]] = {}
+        for snowflake in snowflakes:
+            groups.setdefault(self.map.server(family, shard_of(family, snowflake)), []).append(snowflake)
+        return groups
 
     async def _enter(self, connection: Connection, family: Family, shard: int, *, tolerate: bool) -> bool:
         """Take the shard's lock; True when it has moved away (and `tolerate`)."""

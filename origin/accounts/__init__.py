@@ -1,0 +1,1 @@
+"""Accounts: sign-up and sign-in, sessions with rotating refresh tokens, profiles."""

@@ -1,0 +1,70 @@
+"""The questions every route asks about its caller and about two people: banned, blocked, following."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from foundation.http.endpoint import Call
+from foundation.ids import UserId
+from foundation.stores.postgres import Shards
+from foundation.stores.shard_map import Family
+from origin.accounts.account_store import Account, AccountStore
+from origin.errors import AccountBanned, Blocked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """How `viewer` stands to `owner`."""
+
+    same: bool = False
+    following: bool = False
+    blocked: bool = False
+    """Either of them has blocked the other."""
+
+
+class AccessStore:
+    def __init__(self, shards: Shards, accounts: AccountStore) -> None:
+        self._shards = shards
+        self._accounts = accounts
+
+    async def actor(self, call: Call[Any]) -> Account:
+        """The caller's account, for an action. Raises Unauthenticated, UnknownUser, AccountBanned."""
+        account = await self._accounts.get(call.user())
+        if account.banned:
+            raise AccountBanned("this account is banned; appeal by replying to the notice you received")
+        return account
+
+    async def relation(self, viewer: UserId | None, owner: UserId) -> Relation:
+        if viewer is None:
+            return Relation()
+        if viewer == owner:
+            return Relation(same=True)
+        async with self._shards.read(Family.USER, viewer) as connection:
+            mine = await connection.fetchrow(
+                """select exists (select 1 from restrictions where user_id = $1 and target_id = $2 and kind = 'block')
+                       as blocks,
+                   exists (select 1 from follows where follower_id = $1 and followee_id = $2) as follows""",
+                viewer,
+                owner,
+            )
+        async with self._shards.read(Family.USER, owner) as connection:
+            blocks_me = await connection.fetchval(
+                "select exists (select 1 from restrictions where user_id = $1 and target_id = $2 and kind = 'block')",
+                owner,
+                viewer,
+            )
+        return Relation(following=mine["follows"], blocked=mine["blocks"] or blocks_me)
+
+    async def refuse_blocked(self, viewer: UserId, owner: UserId) -> Relation:
+        """The relation, unless one has blocked the other. Raises Blocked."""
+        relation = await self.relation(viewer, owner)
+        if relation.blocked:
+            raise Blocked("one of you has blocked the other")
+        return relation
+
+    async def restricted(self, user_id: UserId) -> frozenset[UserId]:
+        """Whom the user has blocked or muted."""
+        async with self._shards.read(Family.USER, user_id) as connection:
+            rows = await connection.fetch("select target_id from restrictions where user_id = $1", user_id)
+        return frozenset(UserId(row["target_id"]) for row in rows)

@@ -1,0 +1,118 @@
+"""What an origin process does besides answering: relay, consumers, counter flusher, collectors; tasks are owned here.
+
+Each of them may run in any number of processes: locks, positions and SKIP LOCKED in Postgres make them share the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import asyncpg
+
+from foundation.errors import PopreelError
+from foundation.ids import UserId
+from foundation.stores.outbox import LOG_CHANNEL, LogConsumer, Relay, trim_log
+from foundation.tokens.access import Revoked
+from origin.catalogue.projection import CatalogueProjection, RevocationProjection
+from origin.catalogue.routes import revocations_after
+from origin.consumers import Copies, Purger, Streams
+from origin.engagement.counters import CounterFlusher
+from origin.events.event_store import EventStore
+from origin.settings import OriginSettings
+from origin.stores import Stores
+from origin.uploads.collect import UploadCollector
+
+_log = logging.getLogger(__name__)
+_HOUR_S = 3600.0
+
+
+@asynccontextmanager
+async def background(stores: Stores, settings: OriginSettings, *, revoked: Revoked) -> AsyncIterator[None]:
+    """Run everything while inside; a task that fails unexpectedly is logged and started again, the API goes on."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        tasks = [asyncio.create_task(_forever(name, run)) for name, run in _duties(stores, settings, session, revoked)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _duties(
+    stores: Stores, settings: OriginSettings, session: aiohttp.ClientSession, revoked: Revoked
+) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+    shards, control = stores.shards, stores.control_listener
+    relay = Relay(shards, projections=(CatalogueProjection(), RevocationProjection()))
+    purger = Purger(session, url=settings.control_plane_url, key=settings.control_plane_key)
+    copies = LogConsumer(shards, name="copies", handle=Copies(shards).handle)
+    purges = LogConsumer(shards, name="purges", handle=purger.handle)
+    streams = LogConsumer(shards, name="streams", handle=Streams(stores.valkey).handle)
+    flusher = CounterFlusher(shards, interval_s=settings.flush_interval_s)
+    collector = UploadCollector(shards, objects=stores.objects)
+    return [
+        *((f"listen {name}", listener.run) for name, listener in stores.listeners.items()),
+        ("relay", lambda: relay.run(list(stores.listeners.values()))),
+        ("copies", lambda: copies.run(control)),
+        ("purges", lambda: purges.run(control)),
+        ("streams", lambda: streams.run(control)),
+        ("counters", flusher.run),
+        ("revocations", lambda: follow_revocations(stores, revoked)),
+        ("uploads", lambda: collector.run(every_s=60)),
+        ("partitions", lambda: _maintain(stores, settings)),
+    ]
+
+
+async def _forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await run()
+        except (PopreelError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as err:
+            _log.warning("duty interrupted", extra={"event": "duty_interrupted", "duty": name, "cause": str(err)})
+        except Exception:
+            _log.exception("duty broke, starting it again", extra={"event": "duty_broke", "duty": name})
+        await asyncio.sleep(1)
+
+
+async def follow_revocations(stores: Stores, revoked: Revoked) -> None:
+    """Keep this process's own `Revoked` in step; entries too old to matter are dropped by `Revoked` itself."""
+    after = 0
+    async with stores.control_listener.watch(LOG_CHANNEL) as watch:
+        while True:
+            found = await revocations_after(stores.shards, after, limit=1000)
+            for entry in found.revocations:
+                revoked.add(user_id=UserId(int(entry.user_id)), session_id=entry.session_id, at_s=entry.at_ms / 1000)
+                after = entry.seq
+            if not found.revocations:
+                await watch.changed(timeout_s=5)
+
+
+async def _maintain(stores: Stores, settings: OriginSettings) -> None:
+    """Hourly: partitions of watch events ahead and behind, logs trimmed, old refresh tokens dropped."""
+    events = EventStore(stores.shards, keep_days=settings.event_days)
+    while True:
+        await stores.shards.refresh_map()
+        await events.maintain(today=dt.datetime.fromtimestamp(stores.clock_s(), tz=dt.UTC).date())
+        async with stores.shards.control() as connection:
+            await trim_log(connection, keep_s=settings.catalogue_keep_s)
+            for table in ("catalogue_log", "revocations"):
+                await connection.execute(_TRIM[table], settings.catalogue_keep_s)
+        for server in stores.shards.servers.values():
+            async with server.primary() as connection:
+                await connection.execute("delete from refresh_tokens where expires_at < now()")
+                await connection.execute("delete from idempotency_keys where created_at < now() - interval '7 days'")
+        await asyncio.sleep(_HOUR_S)
+
+
+_TRIM = {
+    # the newest entry always stays: it carries the head of the log
+    "catalogue_log": """delete from catalogue_log where logged_at < now() - make_interval(secs => $1)
+        and seq < (select max(seq) from catalogue_log)""",
+    # a token lives 15 minutes; a day is plenty
+    "revocations": "delete from revocations where at_ms < (extract(epoch from now()) - least($1, 86400)) * 1000",
+}

@@ -1,0 +1,1 @@
+"""Likes, bookmarks, shares, comments and the counters they move."""

@@ -1,0 +1,133 @@
+"""Likes, bookmarks and shares: a row, a journal entry and an outbox record in one transaction.
+
+Counters are never read, added to and written back: an action inserts its increment into `counter_journal` only when
+its own row changed, and the flusher (counters.py) moves journal rows into totals in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from foundation.ids import UserId, VideoId
+from foundation.stores.outbox import append
+from foundation.stores.postgres import Connection, Shards, affected
+from foundation.stores.shard_map import Family, shard_of
+
+ENGAGED = "engagement.changed"
+SHARED = "engagement.shared"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine:
+    """What the viewer has done to some videos."""
+
+    liked: frozenset[VideoId] = field(default_factory=frozenset)
+    bookmarked: frozenset[VideoId] = field(default_factory=frozenset)
+
+
+class EngagementStore:
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+
+    async def set(self, video_id: VideoId, user_id: UserId, *, kind: str, on: bool, owner_id: UserId) -> bool:
+        """Like or bookmark (`kind` "like" or "bookmark"), or take it back; True if that changed anything."""
+        async with self._shards.write(Family.VIDEO, video_id) as connection:
+            # the video's row lock orders this with a delete of the video and keeps the outbox in order per key
+            alive = await connection.fetchval(
+                "select true from videos where id = $1 and state = 'ready' for key share", video_id
+            )
+            if on and not alive:
+                return False
+            status = await connection.execute(
+                """insert into engagements (video_id, user_id, kind, shard) values ($1, $2, $3, $4)
+                   on conflict do nothing"""
+                if on
+                else "delete from engagements where video_id = $1 and user_id = $2 and kind = $3 and shard = $4",
+                video_id,
+                user_id,
+                kind,
+                shard_of(Family.VIDEO, video_id),
+            )
+            if not affected(status):
+                return False
+            await journal(connection, video_id, **{f"{kind}s": 1 if on else -1})
+            await append(
+                connection,
+                topic=ENGAGED,
+                key=f"{user_id}:{kind}:{video_id}",
+                payload={
+                    "videoId": str(video_id),
+                    "userId": str(user_id),
+                    "ownerId": str(owner_id),
+                    "kind": kind,
+                    "on": on,
+                },
+            )
+            return True
+
+    async def share(self, share_id: int, video_id: VideoId, user_id: UserId, *, channel: str) -> None:
+        async with self._shards.write(Family.VIDEO, video_id) as connection:
+            status = await connection.execute(
+                """insert into shares (id, video_id, user_id, shard, channel) values ($1, $2, $3, $4, $5)
+                   on conflict do nothing""",
+                share_id,
+                video_id,
+                user_id,
+                shard_of(Family.VIDEO, video_id),
+                channel,
+            )
+            if affected(status):
+                await journal(connection, video_id, shares=1)
+                await append(
+                    connection,
+                    topic=SHARED,
+                    key=str(video_id),
+                    payload={"videoId": str(video_id), "userId": str(user_id), "channel": channel},
+                )
+
+    async def of_viewer(self, viewer: UserId | None, video_ids: list[VideoId]) -> Mine:
+        """Likes and bookmarks of the viewer among `video_ids`, from the primaries: own actions show at once."""
+        if viewer is None or not video_ids:
+            return Mine()
+        groups = self._shards.by_server(Family.VIDEO, video_ids)
+
+        async def ask(name: str, connection: Connection) -> list[Any]:
+            if name not in groups:
+                return []
+            return list(
+                await connection.fetch(
+                    "select video_id, kind from engagements where user_id = $1 and video_id = any($2)",
+                    viewer,
+                    groups[name],
+                )
+            )
+
+        scattered = await self._shards.scatter(ask, family=Family.VIDEO, fresh=True)
+        rows = [row for rows in scattered.answers for row in rows]
+        return Mine(
+            liked=frozenset(VideoId(row["video_id"]) for row in rows if row["kind"] == "like"),
+            bookmarked=frozenset(VideoId(row["video_id"]) for row in rows if row["kind"] == "bookmark"),
+        )
+
+
+async def journal(
+    connection: Connection,
+    video_id: VideoId,
+    *,
+    likes: int = 0,
+    comments: int = 0,
+    shares: int = 0,
+    bookmarks: int = 0,
+) -> None:
+    """Note an increment in the transaction of its cause."""
+    await connection.execute(
+        """insert into counter_journal (video_id, shard, likes, comments, shares, bookmarks)
+           values ($1, $2, $3, $4, $5, $6)""",
+        video_id,
+        shard_of(Family.VIDEO, video_id),
+        likes,
+        comments,
+        shares,
+        bookmarks,
+    )

@@ -1,0 +1,1 @@
+"""Watch events: ingest with exact de-duplication, daily partitions, retention, export."""

@@ -1,0 +1,30 @@
+"""Where a video's objects are. `hh` spreads prefixes (S3 scales by prefix); a revision never changes once published."""
+
+from __future__ import annotations
+
+import xxhash
+
+
+def _spread(video_id: int) -> str:
+    return f"{xxhash.xxh3_64_intdigest(video_id.to_bytes(8, 'big')) >> 56:02x}"
+
+
+def original_key(video_id: int, revision: int) -> str:
+    return f"{originals_prefix(video_id)}r{revision}"
+
+
+def originals_prefix(video_id: int) -> str:
+    return f"originals/{_spread(video_id)}/{video_id}/"
+
+
+def video_prefix(video_id: int) -> str:
+    return f"videos/{_spread(video_id)}/{video_id}/"
+
+
+def revision_prefix(video_id: int, revision: int) -> str:
+    return f"{video_prefix(video_id)}r{revision}/"
+
+
+def media_path(region: str, video_id: int) -> str:
+    """Public folder of a video, root-relative, ends with a slash."""
+    return f"/videos/{region}/{video_id}/"

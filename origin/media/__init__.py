@@ -1,0 +1,1 @@
+"""The media shield: published files of a video from the object store, as PoPs and players fetch them."""

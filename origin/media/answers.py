@@ -1,0 +1,65 @@
+"""How an answer under /videos/ is labelled: caching, tags, types. Pure.
+
+Files of a revision never change, so they are immutable; the folder's own names (master.m3u8, 360p.m3u8, poster.webp)
+stand for the current revision and live shortly. A master also changes within its revision until the last rung is there.
+"""
+
+from __future__ import annotations
+
+from origin.lifecycle.states import Visibility
+from origin.lifecycle.video import Video
+
+_TYPES = {
+    "m3u8": "application/vnd.apple.mpegurl",
+    "mp4": "video/mp4",
+    "m4s": "video/iso.segment",
+    "webp": "image/webp",
+    "jpg": "image/jpeg",
+    "vtt": "text/vtt; charset=utf-8",
+    "json": "application/json",
+}
+_IMMUTABLE = "max-age=31536000, immutable"
+_CURRENT = "max-age=30, stale-while-revalidate=60, stale-if-error=86400"
+_GROWING = "max-age=2, stale-while-revalidate=10, stale-if-error=86400"
+
+
+def is_open(video: Video) -> bool:
+    """Public and unlisted media need no token."""
+    return video.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+
+
+def changes_within_revision(file: str) -> bool:
+    return file in ("master.m3u8", "manifest.json")
+
+
+def cache_control(video: Video, *, file: str, pinned: bool) -> str:
+    """`pinned`: asked for under its revision. What needs a token is `private`: a PoP keeps it only behind its check."""
+    scope = "public" if is_open(video) else "private"
+    if pinned and not changes_within_revision(file):
+        return f"{scope}, {_IMMUTABLE}"
+    return f"{scope}, {_CURRENT if video.complete else _GROWING}"
+
+
+def labels(video: Video, *, file: str, pinned: bool) -> dict[str, str]:
+    return {
+        "Content-Type": content_type(file),
+        "Cache-Control": cache_control(video, file=file, pinned=pinned),
+        "Cache-Groups": f'"video-{video.id}", "user-{video.owner_id}"',
+        "Popreel-Access": "open" if is_open(video) else "token",
+        "Accept-Ranges": "bytes",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "Content-Length, Content-Range, ETag, Age, Cache-Status",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def content_type(file: str) -> str:
+    return _TYPES.get(file.rpartition(".")[2], "application/octet-stream")
+
+
+def matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110 section 13.1.2: weak comparison over a list."""
+    if if_none_match is None:
+        return False
+    wanted = etag.removeprefix("W/")
+    return any(tag.strip().removeprefix("W/") in ("*", wanted) for tag in if_none_match.split(","))

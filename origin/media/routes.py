@@ -1,0 +1,152 @@
+"""GET and HEAD under /videos/: the object store behind the rules of publication."""
+
+from __future__ import annotations
+
+import hashlib
+
+from aiohttp import web
+
+from foundation.errors import Unavailable
+from foundation.http.endpoint import Call, endpoint
+from foundation.http.guard import bearer, holder_of
+from foundation.ids import VideoId
+from foundation.settings import Secret
+from foundation.stores.objects import ObjectBody, ObjectStore
+from foundation.tokens.media import split
+from origin.errors import UnknownVideo
+from origin.lifecycle.media_access import MediaAccess
+from origin.lifecycle.object_keys import revision_prefix
+from origin.lifecycle.video import Video, rooted
+from origin.lifecycle.video_store import VideoStore
+from origin.media.answers import is_open, labels, matches
+
+_FOLDER = "/videos/{region:[a-z0-9-]{1,32}}/{id:[0-9]{1,19}}"
+_FILE = "{file:[A-Za-z0-9][A-Za-z0-9._-]{0,80}}"
+_PINNED = _FOLDER + "/r{revision:[0-9]{1,9}}/" + _FILE
+_CURRENT = _FOLDER + "/" + _FILE
+_TOKEN = "/t/{token:[A-Za-z0-9._~-]{1,80}}"  # noqa: S105 - a path pattern
+_PASSED_ON = ("Content-Length", "Content-Range", "ETag", "Last-Modified")
+
+
+class MediaRoutes:
+    def __init__(
+        self, *, videos: VideoStore, objects: ObjectStore, access: MediaAccess, service_keys: dict[str, Secret]
+    ) -> None:
+        self._videos = videos
+        self._objects = objects
+        self._access = access
+        self._service_keys = service_keys
+
+    @endpoint("GET", _PINNED, summary="A file of one revision", reply="bytes", problems=(UnknownVideo,), tag="media")
+    async def pinned(self, call: Call[None]) -> web.StreamResponse:
+        """Immutable. Ranges, conditions and HEAD as in RFC 9110; a video that is not published answers 404."""
+        return await self._pinned(call)
+
+    async def _pinned(self, call: Call[None]) -> web.StreamResponse:
+        video = await self._published(call.request)
+        assert video.ready_revision is not None
+        revision, file = int(call.path("revision")), call.path("file")
+        if revision > video.ready_revision:
+            raise UnknownVideo("nothing is published here")
+        return await self._serve(call.request, video, revision=revision, file=file, pinned=True)
+
+    @endpoint(
+        "GET", _CURRENT, summary="A file of the current revision", reply="bytes", problems=(UnknownVideo,), tag="media"
+    )
+    async def current(self, call: Call[None]) -> web.StreamResponse:
+        """master.m3u8, {rung}.m3u8 (their lines name the revision's files), poster.webp and so on."""
+        return await self._current(call)
+
+    async def _current(self, call: Call[None]) -> web.StreamResponse:
+        video = await self._published(call.request)
+        assert video.ready_revision is not None
+        file = call.path("file")
+        if file.endswith(".m3u8"):
+            return await self._playlist(call.request, video, file)
+        return await self._serve(call.request, video, revision=video.ready_revision, file=file, pinned=False)
+
+    @endpoint("HEAD", _PINNED, summary="A file of one revision, headers only", reply="none", tag="media")
+    async def pinned_head(self, call: Call[None]) -> web.StreamResponse:
+        return await self._pinned(call)
+
+    @endpoint("HEAD", _CURRENT, summary="A file of the current revision, headers only", reply="none", tag="media")
+    async def current_head(self, call: Call[None]) -> web.StreamResponse:
+        return await self._current(call)
+
+    @endpoint("GET", _TOKEN + _PINNED, summary="A file, opened by a media token", reply="bytes", tag="media")
+    async def token_pinned(self, call: Call[None]) -> web.StreamResponse:
+        return await self._pinned(call)
+
+    @endpoint("GET", _TOKEN + _CURRENT, summary="A current file, opened by a media token", reply="bytes", tag="media")
+    async def token_current(self, call: Call[None]) -> web.StreamResponse:
+        return await self._current(call)
+
+    async def _published(self, request: web.Request) -> Video:
+        """The video behind the path, if it is out and the asker may have its bytes. Raises UnknownVideo."""
+        video = await self._videos.find(VideoId(int(request.match_info["id"])))
+        if video is None or not video.served or video.region != request.match_info["region"]:
+            raise UnknownVideo("nothing is published here")
+        if not is_open(video) and not self._access.opens(split(request.path)) and not self._is_service(request):
+            raise UnknownVideo("nothing is published here")  # 404, not 403: its existence is private too
+        return video
+
+    def _is_service(self, request: web.Request) -> bool:
+        """A PoP that has checked its viewer itself."""
+        token = bearer(request.headers.get("Authorization"))
+        return token is not None and bool(holder_of(token, self._service_keys))
+
+    async def _playlist(self, request: web.Request, video: Video, file: str) -> web.StreamResponse:
+        text = await self._objects.get_bytes(revision_prefix(video.id, video.ready_revision or 0) + file)
+        if text is None:
+            raise UnknownVideo(f"this video has no {file}")
+        body = rooted(text.decode(), f"r{video.ready_revision}/").encode()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        headers = {**labels(video, file=file, pinned=False), "ETag": etag}
+        if matches(request.headers.get("If-None-Match"), etag):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, headers=headers)
+
+    async def _serve(
+        self, request: web.Request, video: Video, *, revision: int, file: str, pinned: bool
+    ) -> web.StreamResponse:
+        key = revision_prefix(video.id, revision) + file
+        headers = labels(video, file=file, pinned=pinned)
+        if request.method == "HEAD":
+            return await self._head(key, headers)
+        async with self._objects.open(key, headers=await self._conditions(request, key)) as body:
+            if body.status == 404:
+                raise UnknownVideo(f"this video has no {file}")
+            if body.status not in (200, 206, 304, 416):
+                raise Unavailable("the object store gave no usable answer", retry_after_s=1)
+            return await _pass_on(request, body, headers)
+
+    async def _head(self, key: str, headers: dict[str, str]) -> web.StreamResponse:
+        info = await self._objects.head(key)
+        if info is None:
+            raise UnknownVideo("nothing is published here")
+        return web.Response(headers={**headers, "ETag": f'"{info.etag}"', "Content-Length": str(info.size)})
+
+    async def _conditions(self, request: web.Request, key: str) -> dict[str, str]:
+        """Headers for the store. It does not know If-Range: we compare, and drop the Range when it does not hold."""
+        conditions = {name: request.headers[name] for name in ("If-None-Match", "Range") if name in request.headers}
+        if_range = request.headers.get("If-Range")
+        if if_range is not None and "Range" in conditions:
+            info = await self._objects.head(key)
+            if info is None or if_range != f'"{info.etag}"':
+                del conditions["Range"]
+        return conditions
+
+
+async def _pass_on(request: web.Request, body: ObjectBody, headers: dict[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(status=body.status, headers=headers)
+    for name in _PASSED_ON:
+        if name in body.headers and not (name == "Content-Length" and body.status == 304):
+            response.headers[name] = body.headers[name]
+    if body.status == 416:
+        response.headers["Content-Type"] = "text/plain"
+    await response.prepare(request)
+    if body.status != 304:
+        async for chunk in body.chunks():
+            await response.write(chunk)
+    await response.write_eof()
+    return response

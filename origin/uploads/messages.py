@@ -1,0 +1,96 @@
+"""Bodies and replies of the upload routes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from foundation.wire import Wire
+from packager.edits import Edits
+
+
+class UploadInit(Wire, frozen=True, kw_only=True):
+    filename: Annotated[str, Meta(min_length=1, max_length=255)]
+    filesize: Annotated[int, Meta(ge=0)]
+    duration_ms: Annotated[int, Meta(ge=0)] | None = None
+    duration_ms_seed: Annotated[int, Meta(ge=0)] | None = msgspec.field(default=None, name="duration_ms")
+    """The same, as the seed's clients write it."""
+    video_id: Annotated[str, Meta(min_length=8, max_length=64)] | None = None
+    """An id the client made (a UUID, say): a repeated init with it gives the same upload. Or send Idempotency-Key."""
+
+
+class UploadTicket(Wire, frozen=True, kw_only=True):
+    video_id: str
+    upload_url: str
+    """PUT {uploadUrl}?part=N with raw bytes, N from 1, in any order, in parallel; GET it for the parts received."""
+    chunk_size: int
+    """Bytes of every part but the last."""
+    expires_at: int
+    """Unix ms; not completed by then, the upload is collected."""
+
+
+class ReceivedPart(Wire, frozen=True, kw_only=True):
+    part: int
+    size: int
+
+
+class ReceivedParts(Wire, frozen=True, kw_only=True):
+    parts: tuple[ReceivedPart, ...]
+    part_count: int
+    received_bytes: int
+    filesize: int
+
+
+class PartReceipt(Wire, frozen=True, kw_only=True):
+    part: int
+    size: int
+    etag: str
+
+
+class PartQuery(Wire, frozen=True, kw_only=True):
+    part: Annotated[int, Meta(ge=1, le=10_000)]
+
+
+class Completion(Wire, frozen=True, kw_only=True):
+    title: Annotated[str, Meta(max_length=150)] = ""
+    description: Annotated[str, Meta(max_length=2200)] = ""
+    hashtags: Annotated[tuple[str, ...], Meta(max_length=60)] = ()
+    music_id: Annotated[str, Meta(max_length=19)] | None = None
+    """Sound of the library; `edits.sound` says how it is mixed."""
+    visibility: Literal["public", "unlisted", "followers", "private"] = "public"
+    edits: Edits | None = None
+    publish_at: dt.datetime | None = None
+    """With time zone: stay unpublished until then."""
+
+
+class VideoStatus(Wire, frozen=True, kw_only=True):
+    video_id: str
+    status: str
+    """created, uploaded, processing, ready, review, blocked, failed."""
+    state: str
+    stage: str
+    progress: float
+    """0 to 1 over the whole processing."""
+    reason: str | None = None
+    """Why it failed, for people."""
+    code: str | None = None
+    """Why it failed, for programs."""
+    urls: dict[str, str] = msgspec.field(default_factory=dict)
+    """Filled once it plays."""
+
+
+class PresignedParts(Wire, frozen=True, kw_only=True):
+    parts: tuple[PresignedPart, ...]
+    expires_in: int
+
+
+class PresignedPart(Wire, frozen=True, kw_only=True):
+    part: int
+    url: str
+
+
+class PresignBody(Wire, frozen=True, kw_only=True):
+    parts: Annotated[tuple[Annotated[int, Meta(ge=1, le=10_000)], ...], Meta(min_length=1, max_length=100)]

@@ -1,0 +1,99 @@
+"""`python -m origin.worker --config FILE`: a packager worker with /healthz, /readyz and /metrics on `listen`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from foundation.http.server import new_app, run_service
+from foundation.stores.job_queue import JobQueue, RetryPolicy
+from foundation.telemetry.metrics import new_registry
+from origin.accounts.account_store import AccountStore
+from origin.lifecycle.video_store import VideoStore
+from origin.metrics import WorkerMetrics
+from origin.packaging.embedding import Embedding, load_embedder
+from origin.packaging.erasing import Erasing
+from origin.packaging.pipeline import Pipeline
+from origin.packaging.runner import Runner
+from origin.settings import OriginSettings
+from origin.stores import Stores, open_stores
+from packager.engine import package
+from packager.limits import Limits
+
+
+@asynccontextmanager
+async def compose(settings: OriginSettings) -> AsyncIterator[web.Application]:
+    """settings -> stores -> pipeline -> runner; stopping hands the jobs under way back to the queue."""
+    registry = new_registry()
+    metrics = WorkerMetrics(registry)
+    embedder = await asyncio.to_thread(load_embedder, settings.model_dir)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed") as pool:
+        async with open_stores(settings) as stores:
+            videos = VideoStore(stores.shards)
+            embedding = Embedding(
+                embedder=embedder, videos=videos, objects=stores.objects, shards=stores.shards, pool=pool
+            )
+            runner = _runner(settings, stores, metrics, videos, embedding)
+            tasks = [asyncio.create_task(listener.run()) for listener in stores.listeners.values()]
+            tasks.append(asyncio.create_task(runner.run()))
+            try:
+                yield new_app("worker", ready=lambda: _ready(stores, tasks[-1]), registry=registry)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _runner(
+    settings: OriginSettings, stores: Stores, metrics: WorkerMetrics, videos: VideoStore, embedding: Embedding
+) -> Runner:
+    accounts = AccountStore(stores.shards)
+    queue = JobQueue(
+        stores.shards,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        lease_s=settings.lease_s,
+        policy=RetryPolicy(max_attempts=settings.job_tries, first_delay_s=settings.job_first_delay_s),
+    )
+    pipeline = Pipeline(
+        videos=videos,
+        accounts=accounts,
+        objects=stores.objects,
+        shards=stores.shards,
+        embedding=embedding,
+        package=package,
+        limits=Limits(max_bytes=settings.max_file_bytes, max_duration_s=settings.max_duration_ms / 1000),
+        scratch=settings.scratch_dir,
+        timeout_s=settings.packaging_timeout_s,
+        metrics=metrics,
+    )
+    return Runner(
+        queue=queue,
+        pipeline=pipeline,
+        erasing=Erasing(shards=stores.shards, objects=stores.objects, videos=videos, queue=queue),
+        videos=videos,
+        accounts=accounts,
+        listeners=list(stores.listeners.values()),
+        metrics=metrics,
+        at_once=settings.jobs_at_once,
+    )
+
+
+async def _ready(stores: Stores, running: asyncio.Task[None]) -> None:
+    if running.done():
+        running.result()
+    async with stores.shards.control() as connection:
+        await connection.fetchval("select 1")
+
+
+def main() -> None:
+    run_service("worker", OriginSettings, compose)
+
+
+if __name__ == "__main__":
+    main()
