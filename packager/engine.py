@@ -17,7 +17,7 @@ import foundation
 from packager.edits import NO_EDITS, Edits
 from packager.encoder.job import Job
 from packager.errors import PackagingFailed, Refusal, RefusedInput
-from packager.events import Broke, ChildMessage, Completed, Event, Refused, SandboxReport
+from packager.events import Broke, ChildMessage, Completed, Event, Refused
 from packager.limits import Limits
 
 MAX_LINE_BYTES = 4 << 20
@@ -48,20 +48,50 @@ async def package(
         os.close(descriptor)
     stderr: deque[str] = deque(maxlen=_STDERR_LINES)
     drain = asyncio.create_task(_drain(child, stderr))
+    # A timer, not asyncio.timeout: that would cancel the consumer in whatever it does between two events.
+    deadline = _Deadline(child, deadline_s)
     try:
-        async with asyncio.timeout(deadline_s):
-            completed = False
-            async for event in _events(child):
-                completed = completed or isinstance(event, Completed)
-                yield event
-            code = await child.wait()
+        completed = False
+        async for event in _events(child):
+            completed = completed or isinstance(event, Completed)
+            yield event
+        code = await child.wait()
         if not completed:
             await drain
-            raise _death(code, stderr)
-    except TimeoutError as err:
-        raise PackagingFailed("deadline", f"packaging took longer than {deadline_s:.0f} s and was stopped") from err
+            raise deadline.failure() or _death(code, stderr)
     finally:
+        deadline.cancel()
         await _end(child, drain)
+        await asyncio.to_thread(_sweep, out_dir)
+
+
+class _Deadline:
+    """Kills the child when its time is over, whatever the consumer is doing."""
+
+    def __init__(self, child: asyncio.subprocess.Process, seconds: float) -> None:
+        self._child = child
+        self._seconds = seconds
+        self._expired = False
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        with contextlib.suppress(ProcessLookupError):
+            self._child.kill()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def failure(self) -> PackagingFailed | None:
+        if not self._expired:
+            return None
+        return PackagingFailed("deadline", f"packaging took longer than {self._seconds:g} s and was stopped")
+
+
+def _sweep(out_dir: Path) -> None:
+    """Remove what a dead child left unfinished; finished files have other names."""
+    for part in out_dir.glob("*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _made(folder: Path) -> Path:
@@ -115,7 +145,13 @@ async def _start(
 def _environment() -> dict[str, str]:
     """Nothing of ours but where the code is: the child decodes strangers' files and needs no secrets."""
     root = str(Path(foundation.__file__).resolve().parent.parent)
-    return {"PYTHONPATH": root, "PATH": os.defpath, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "4"}
+    return {
+        "PYTHONPATH": root,
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "MALLOC_ARENA_MAX": "4",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 async def _events(child: asyncio.subprocess.Process) -> AsyncIterator[Event]:
@@ -126,8 +162,7 @@ async def _events(child: asyncio.subprocess.Process) -> AsyncIterator[Event]:
             raise RefusedInput(Refusal(message.code), message.detail)
         if isinstance(message, Broke):
             raise PackagingFailed(message.code, message.detail)
-        if not isinstance(message, SandboxReport):
-            yield message
+        yield message
 
 
 async def _drain(child: asyncio.subprocess.Process, lines: deque[str]) -> None:

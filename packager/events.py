@@ -83,7 +83,13 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True, tag="completed"):
     manifest: MediaManifest
 
 
-Event = Probed | Progress | FileGrew | FileReady | Playable | RungReady | Analysis | Completed
+class SandboxReport(msgspec.Struct, frozen=True, kw_only=True, tag="sandbox"):
+    """Which walls stand around the encoder: "rlimits", "network" (none), "landlock", "seccomp"."""
+
+    walls: tuple[str, ...]
+
+
+Event = SandboxReport | Probed | Progress | FileGrew | FileReady | Playable | RungReady | Analysis | Completed
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
@@ -100,25 +106,7 @@ class Broke(msgspec.Struct, frozen=True, kw_only=True, tag="broke"):
     detail: str
 
 
-class SandboxReport(msgspec.Struct, frozen=True, kw_only=True, tag="sandbox"):
-    """Child to parent only: which walls stand ("seccomp", "landlock", "network", "rlimits")."""
-
-    walls: tuple[str, ...]
-
-
-ChildMessage = (
-    Probed
-    | Progress
-    | FileGrew
-    | FileReady
-    | Playable
-    | RungReady
-    | Analysis
-    | Completed
-    | Refused
-    | Broke
-    | SandboxReport
-)
+ChildMessage = Event | Refused | Broke
 
 CONTENT_TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",

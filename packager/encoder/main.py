@@ -16,6 +16,7 @@ import msgspec
 from packager.encoder.job import Job
 from packager.errors import PackagingFailed, RefusedInput
 from packager.events import Broke, ChildMessage, Refused
+from packager.sandbox.walls import leave_network, raise_walls, tie_to_parent
 
 
 class Outbox:
@@ -36,13 +37,12 @@ def main() -> int:
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)
-    from packager.sandbox.walls import raise_walls, tie_to_parent
-
     tie_to_parent(job.parent_pid)
-    from packager.encoder.session import Inputs, Session  # heavy imports happen before the walls go up
+    offline = leave_network()
+    tie_to_parent(job.parent_pid)  # again: a change of credentials clears the signal
+    from packager.encoder.session import Inputs, Session  # heavy: loaded after the network is gone, before the walls
 
-    report = raise_walls(out_dir=Path(job.out_dir), limits=job.limits, cpu_seconds=job.cpu_seconds)
-    outbox.emit(report)
+    outbox.emit(raise_walls(out_dir=Path(job.out_dir), limits=job.limits, cpu_seconds=job.cpu_seconds, offline=offline))
     try:
         Session(
             Inputs(source=job.source_fd),
