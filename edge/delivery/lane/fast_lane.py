@@ -1,0 +1,117 @@
+"""Which request targets have a hit ready, and the answer to a request head that is one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
+from edge.delivery.lane.request_head import OPAQUE, HeaderBlock, read_block, split_cmcd
+from edge.delivery.store.ram_tier import RamTier
+from edge.delivery.store.stored_response import StoredResponse
+from edge.delivery.tally import Tally
+
+MAX_TARGETS = 100_000
+MAX_BLOCKS = 8_192
+MAX_BLOCK_BYTES = 2_048
+"""Longer header blocks are read each time: they are not worth remembering."""
+
+
+class FastLane:
+    """Knows by exact bytes. A client repeats its header block from request to request, so blocks are read once."""
+
+    def __init__(self, *, ram: RamTier, tally: Tally, clock: Callable[[], float], name: str, cors_origin: str) -> None:
+        self._ram = ram
+        self._tally = tally
+        self._clock = clock
+        self._name = name
+        self._cors_origin = cors_origin
+        self._targets: dict[bytes, tuple[PreparedHit, float]] = {}
+        self._targets_of: dict[str, set[bytes]] = {}
+        self._blocks: dict[bytes, HeaderBlock] = {}
+        self.on_cmcd: Callable[[bytes, bytes], None] | None = None
+        """Given (target without CMCD, its text, still percent-encoded) of hits."""
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    # -- making ready ------------------------------------------------------------------------------------------------
+
+    def promote(self, raw_target: str, stored: StoredResponse, *, until_s: float) -> None:
+        """Make `stored` answer `raw_target` (as on the wire, CMCD removed) until it is stale or `until_s` has come."""
+        now_s = self._clock()
+        if stored.status != 200 or stored.vary_names or not 0 < stored.total <= MAX_FAST_BYTES:
+            return
+        cells = self._ram.cells(stored.body_id)
+        if cells is None or not stored.is_fresh(now_s):
+            return
+        target = raw_target.encode("latin-1")
+        hit = PreparedHit(stored, cells, name=self._name, cors_origin=self._cors_origin, now_s=now_s)
+        if len(self._targets) >= MAX_TARGETS:
+            self._drop_target(next(iter(self._targets)))
+        self._targets[target] = (hit, min(until_s, hit.fresh_until_s))
+        self._targets_of.setdefault(stored.key, set()).add(target)
+
+    def forget(self, key: str) -> None:
+        """What is stored of `key` has changed."""
+        for target in self._targets_of.pop(key, ()):
+            self._targets.pop(target, None)
+
+    def _drop_target(self, target: bytes) -> None:
+        hit, _ = self._targets.pop(target)
+        if targets := self._targets_of.get(hit.stored.key):
+            targets.discard(target)
+            if not targets:
+                del self._targets_of[hit.stored.key]
+
+    # -- answering ---------------------------------------------------------------------------------------------------
+
+    def block(self, block: bytes) -> HeaderBlock:
+        known = self._blocks.get(block)
+        if known is None:
+            known = read_block(block)
+            if len(block) <= MAX_BLOCK_BYTES and known is not OPAQUE:
+                if len(self._blocks) >= MAX_BLOCKS:
+                    self._blocks.clear()
+                self._blocks[block] = known
+        return known
+
+    def answer(self, line: bytes, block: HeaderBlock) -> Reply | None:
+        """The reply to a plain GET or HEAD that is a fresh hit in memory; None for everything else."""
+        if line[:4] == b"GET ":
+            target, is_get = line[4:-9], True
+        elif line[:5] == b"HEAD ":
+            target, is_get = line[5:-9], False
+        else:
+            return None
+        ready = self._targets.get(target)
+        cmcd = block.cmcd
+        if ready is None:
+            target, cmcd = split_cmcd(target)
+            if cmcd is None or (ready := self._targets.get(target)) is None:
+                return None
+        hit, until_s = ready
+        now_s = self._clock()
+        if now_s >= until_s:
+            self._drop_target(target)
+            return None
+        hit.render(now_s)
+        reply = self._reply(hit, block, is_get=is_get)
+        if reply is not None:
+            self._tally.fast_hits += 1
+            self._tally.fast_bytes += reply[2]
+            if cmcd is not None and self.on_cmcd is not None:
+                self.on_cmcd(target, cmcd)
+        return reply
+
+    def _reply(self, hit: PreparedHit, block: HeaderBlock, *, is_get: bool) -> Reply | None:
+        if block.if_none_match is not None:
+            if not hit.etag or block.if_none_match != hit.etag:
+                return None  # lists, weak tags, `*`: the slow lane compares
+            self._tally.fast_not_modified += 1
+            return hit.not_modified(), [], 0
+        if not is_get:
+            return hit.head_200, [], 0
+        if block.range_spec is None:
+            return hit.whole()
+        self._tally.fast_ranges += 1
+        return hit.part(block.range_spec)

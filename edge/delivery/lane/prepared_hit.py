@@ -1,0 +1,119 @@
+"""A hit made ready: the head's bytes, the resident slices, and until when it may be served."""
+
+from __future__ import annotations
+
+from multidict import CIMultiDict
+
+from edge.delivery import cors
+from edge.delivery.answer import answer
+from edge.delivery.ask import Ask, Target
+from edge.delivery.rules import cache_status
+from edge.delivery.rules.byte_range import RangeSpec, satisfiable
+from edge.delivery.rules.cache_control import RequestDirectives
+from edge.delivery.rules.field_filter import end_to_end
+from edge.delivery.store.ram_tier import Cells
+from edge.delivery.store.stored_response import StoredResponse
+
+MAX_FAST_BYTES = 8 << 20
+"""Longer answers are streamed by the slow lane, slice by slice."""
+_PER_ANSWER = frozenset({"age", "cache-status", "content-length", "content-range"})
+Reply = tuple[bytes, list["bytes | memoryview"], int]
+"""Head, body buffers, body length."""
+
+
+class PreparedHit:
+    """Answers for one stored response. The head is rendered once a second: Age and ttl are whole seconds."""
+
+    __slots__ = (
+        "_base_200",
+        "_base_206",
+        "_base_304",
+        "_name",
+        "_second",
+        "_tail",
+        "cells",
+        "etag",
+        "fresh_until_s",
+        "head_200",
+        "needs_token",
+        "stored",
+    )
+
+    def __init__(self, stored: StoredResponse, cells: Cells, *, name: str, cors_origin: str, now_s: float) -> None:
+        self.stored = stored
+        self.cells = cells
+        self._name = name
+        self.fresh_until_s = now_s + stored.ttl_s(now_s)
+        self.etag = stored.headers.get("ETag", "").encode("latin-1")
+        self.needs_token = stored.headers.get("Edge-Access", "").strip().lower() == "signed"
+        self._base_200 = self._base(CIMultiDict(), cors_origin, now_s)
+        self._base_206 = self._base_200.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 206 Partial Content", 1)
+        tag = CIMultiDict({"If-None-Match": stored.headers["ETag"]}) if self.etag else None
+        self._base_304 = self._base(tag, cors_origin, now_s) if tag is not None else b""
+        self._second = -1
+        self._tail = self.head_200 = b""
+
+    def _base(self, request: CIMultiDict[str], cors_origin: str, now_s: float) -> bytes:
+        """Status line and the fields that are the same in every answer: those the slow lane would send."""
+        target = Target(key=self.stored.key, path=self.stored.key, token="", cmcd="")
+        ask = Ask(method="GET", target=target, headers=request, directives=RequestDirectives())
+        reply = answer(self.stored, ask, now_s=now_s, cache_status="")
+        cors.allow(reply.headers, cors_origin)
+        fields = end_to_end(reply.headers, without=_PER_ANSWER)
+        reason = "OK" if reply.status == 200 else reply.reason
+        lines = [f"HTTP/1.1 {reply.status} {reason}", *(f"{name}: {value}" for name, value in fields.items())]
+        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
+
+    def render(self, now_s: float) -> None:
+        """Bring Age and ttl up to this second."""
+        second = int(now_s)
+        if second == self._second:
+            return
+        self._second = second
+        stored = self.stored
+        line = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s))
+        upstream = stored.headers.getall("Cache-Status", ())
+        status = ", ".join([*upstream, line])
+        self._tail = f"Age: {int(stored.age_s(now_s))}\r\nCache-Status: {status}\r\n\r\n".encode("latin-1")
+        self.head_200 = b"%bContent-Length: %d\r\n%b" % (self._base_200, stored.total, self._tail)
+
+    def whole(self) -> Reply | None:
+        """200 with the whole body; None when a slice is not in memory."""
+        cells, total = self.cells, self.stored.total
+        body: list[bytes | memoryview] = []
+        for index in range(self.stored.slices):
+            cell = cells.get(index)
+            if cell is None:
+                return None
+            cell.entry.hits += 1
+            body.append(cell.data)
+        return self.head_200, body, total
+
+    def part(self, spec: RangeSpec) -> Reply | None:
+        """206 for one range; None when it is not satisfiable or a slice is not in memory."""
+        stored = self.stored
+        spans = satisfiable((spec,), stored.total)
+        if not spans:
+            return None
+        start, stop = spans[0]
+        body: list[bytes | memoryview] = []
+        for piece in stored.layout.pieces(spans[0]):
+            cell = self.cells.get(piece.slice_index)
+            if cell is None:
+                return None
+            cell.entry.hits += 1
+            data = cell.data
+            whole = piece.stop - piece.start == len(data)
+            body.append(data if whole else memoryview(data)[piece.start : piece.stop])
+        head = b"%bContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n%b" % (
+            self._base_206,
+            start,
+            stop - 1,
+            stored.total,
+            stop - start,
+            self._tail,
+        )
+        return head, body, stop - start
+
+    def not_modified(self) -> bytes:
+        return self._base_304 + self._tail

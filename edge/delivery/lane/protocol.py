@@ -1,0 +1,249 @@
+"""One client connection: heads are read here, hits answered at once, the rest handed to aiohttp byte for byte.
+
+While aiohttp has a request, later bytes wait here (bounded), so answers keep the order of requests. A request whose end
+only aiohttp can tell (chunked, upgrade, malformed) gives it the connection for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from aiohttp.web_protocol import RequestHandler
+
+from edge.delivery.lane.fast_lane import FastLane
+from edge.delivery.lane.request_head import MAX_HEAD_BYTES, Framing, HeaderBlock
+
+if TYPE_CHECKING:
+    from edge.delivery.lane.server import EdgeServer
+
+MAX_WAITING_BYTES = 65_536
+WRITE_HIGH_BYTES = 256 * 1024
+JOIN_BYTES = 16_384
+"""Bodies up to this are joined with their head into one buffer: one small copy is cheaper than a second buffer."""
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class EdgeProtocol(asyncio.Protocol):
+    """`inner` is made when the first request needs it; most viewers' connections never do."""
+
+    __slots__ = (
+        "_body_left",
+        "_buffer",
+        "_busy",
+        "_closing",
+        "_inner",
+        "_lane",
+        "_make_inner",
+        "_reading_paused",
+        "_server",
+        "_sticky",
+        "_transport",
+        "_writing_paused",
+        "head_since_s",
+        "last_active_s",
+        "stalled_bytes",
+        "stalled_since_s",
+    )
+
+    def __init__(self, server: EdgeServer, lane: FastLane, make_inner: Callable[[], RequestHandler]) -> None:
+        self._server = server
+        self._lane = lane
+        self._make_inner = make_inner
+        self._inner: RequestHandler | None = None
+        self._transport: asyncio.Transport | None = None
+        self._buffer = b""
+        self._busy = False
+        self._sticky = False
+        self._body_left = 0
+        self._writing_paused = False
+        self._reading_paused = False
+        self._closing = False
+        self.last_active_s = server.now_s
+        self.head_since_s: float | None = None
+        """When the unfinished head in the buffer began."""
+        self.stalled_since_s = 0.0
+        self.stalled_bytes = 0
+
+    # -- asyncio.Protocol --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        if not self._server.add(self):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.remove(self)
+        self._transport = None
+        self._buffer = b""
+        if self._inner is not None:
+            self._inner.connection_lost(exc)
+
+    def eof_received(self) -> bool | None:
+        if self._inner is not None:
+            self._inner.eof_received()
+        return None
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+        if self._inner is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        if self._inner is not None:
+            self._inner.resume_writing()
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        if self._sticky:
+            self._feed(data)
+        elif self._busy or self._writing_paused:
+            self._wait_or_relay(data)
+        else:
+            self._process(self._buffer + data if self._buffer else data)
+
+    # -- heads -------------------------------------------------------------------------------------------------------
+
+    def _process(self, data: bytes) -> None:
+        """Answer or hand over the requests in `data` until one has to wait for more bytes, aiohttp or the client."""
+        while data:
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self._keep_partial(data)
+                return
+            self.head_since_s = None
+            line_end = data.find(b"\r\n")
+            line = data[:line_end]
+            block = self._lane.block(data[line_end + 2 : end + 2])
+            if not self._answer(line, block):
+                self._hand_over(data, line, end + 4, block)
+                return
+            data = data[end + 4 :]
+            if data and self._writing_paused:
+                break
+        self._buffer = data
+
+    def _answer(self, line: bytes, block: HeaderBlock) -> bool:
+        if not block.is_plain or line[-9:] != b" HTTP/1.1":
+            return False
+        reply = self._lane.answer(line, block)
+        if reply is None:
+            return False
+        self.last_active_s = self._server.now_s
+        transport = self._transport
+        if transport is not None:
+            head, body, size = reply
+            if size <= JOIN_BYTES:
+                transport.write(b"".join((head, *body)))
+            else:
+                transport.writelines([head, *body])
+        return True
+
+    def _keep_partial(self, data: bytes) -> None:
+        """An unfinished head: wait for the rest, within limits of size and time."""
+        if len(data) > MAX_HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+        elif _has_bare_line_feed(data):
+            self._go_sticky(data)
+        else:
+            self._buffer = data
+            if self.head_since_s is None:
+                self.head_since_s = self._server.now_s
+
+    def _hand_over(self, data: bytes, line: bytes, head_end: int, block: HeaderBlock) -> None:
+        if block.framing is Framing.OPAQUE or not _is_request_line(line):
+            self._go_sticky(data)
+            return
+        end = head_end + block.body_bytes
+        self._busy = True
+        self._body_left = max(0, end - len(data))
+        self._buffer = data[end:]
+        self._feed(data[:end])
+
+    def _go_sticky(self, data: bytes) -> None:
+        self._sticky = True
+        self._buffer = b""
+        self.head_since_s = None
+        self._feed(data)
+
+    # -- aiohttp's turn ----------------------------------------------------------------------------------------------
+
+    def _feed(self, data: bytes) -> None:
+        self.last_active_s = self._server.now_s
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._inner is None:
+            self._inner = self._make_inner()
+            self._inner.connection_made(self._transport)
+        self._inner.data_received(data)
+
+    def _wait_or_relay(self, data: bytes) -> None:
+        """Bytes that come while aiohttp works: the rest of its request's body, then requests that must wait."""
+        if self._body_left:
+            body, data = data[: self._body_left], data[self._body_left :]
+            self._body_left -= len(body)
+            self._feed(body)
+        if data:
+            self._buffer += data
+            if len(self._buffer) > MAX_WAITING_BYTES and not self._reading_paused and self._transport is not None:
+                self._reading_paused = True
+                self._transport.pause_reading()
+
+    def answered(self) -> None:
+        """aiohttp has written its answer (called by its access logger)."""
+        if not self._sticky:
+            self._busy = False
+            self.last_active_s = self._server.now_s
+            # Not at once: aiohttp is still inside its own bookkeeping for this request.
+            self._server.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._busy or self._sticky or self._writing_paused or self._body_left or self._transport is None:
+            return
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            self._process(data)
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._busy and not self._sticky and not self._writing_paused
+
+    def _refuse(self, answer: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(answer)
+            self._transport.close()
+
+    def time_out_head(self) -> None:
+        self._refuse(_TIMEOUT)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+
+def _has_bare_line_feed(data: bytes) -> bool:
+    return data.count(b"\n") != data.count(b"\r\n") or data[:1] in b"\r\n"
+
+
+def _is_request_line(line: bytes) -> bool:
+    """Three parts and HTTP/1.1: then the body's framing is what RFC 9112 says it is."""
+    parts = line.split(b" ")
+    return len(parts) == 3 and all(parts) and parts[2] == b"HTTP/1.1" and parts[0] not in (b"CONNECT", b"PRI")

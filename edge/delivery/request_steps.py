@@ -1,0 +1,367 @@
+"""A request in the slow lane, as a list of steps.
+
+1 understand    target, key, token, CMCD           -> 400
+2 refuse        loops, methods, tokens             -> 508, 405, 403
+3 look up       variants in memory, then on disk
+4 decide        serve | serve and refresh | validate | fetch | time out
+5 fetch         together with others who wait for the same
+6 answer        condition, range, Age, Cache-Status
+7 note          outcome, bytes, time
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from edge.delivery import cors
+from edge.delivery.access import expiry_s
+from edge.delivery.answer import ACCESS_FIELD, answer
+from edge.delivery.ask import Ask, make_ask, parse_target
+from edge.delivery.decision import Decision, StaleCause, Step, decide, stale_allowed
+from edge.delivery.errors import DeliveryError, OriginBroke, OriginFailed, OriginTimeout, OriginUnreachable
+from edge.delivery.prefetcher import PrefetchOrder
+from edge.delivery.respond import EdgeResponse, Truncated, cut, send
+from edge.delivery.rules import cache_status
+from edge.delivery.rules.cache_control import RequestDirectives
+from edge.delivery.rules.cache_status import Forward
+from edge.delivery.rules.field_filter import end_to_end
+from edge.delivery.rules.storability import Refusal
+from edge.delivery.rules.structured_field import parse_list, quote
+from edge.delivery.store.response_store import Departure
+from edge.delivery.store.stored_response import StoredResponse
+from edge.delivery.tally import Outcome
+from edge.delivery.upstream.body_fill import BodyFill
+from edge.delivery.upstream.connection import Interim
+from edge.delivery.upstream.fetcher import Private, Shared
+from edge.delivery.upstream.origin import OriginRequest
+from edge.delivery.upstream.priority_gate import Priority
+from foundation.errors import Forbidden, MethodNotAllowed, PopreelError, RequestError
+from foundation.http.problem import problem_response
+from foundation.tokens.media import PATH_MARK
+
+if TYPE_CHECKING:
+    from edge.delivery.delivery import Delivery
+
+NO_END_S = float("inf")
+READS = frozenset({"GET", "HEAD"})
+_MISS_CLASS = {
+    None: Outcome.MISS_COLD,
+    Departure.EVICTED: Outcome.MISS_EVICTED,
+    Departure.PURGED: Outcome.MISS_PURGED,
+    Departure.CHANGED: Outcome.MISS_EXPIRED,
+}
+
+
+class LoopDetected(RequestError):
+    code = "loop-detected"
+    status = 508
+    title = "This request has been here before"
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """One request on its way through the steps: what is noted about it at the end."""
+
+    request: web.BaseRequest
+    started_s: float
+    outcome: Outcome = Outcome.ERROR
+    signed: bool = False
+
+
+class RequestSteps:
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._settings = delivery.settings
+        self._name = delivery.settings.name
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        course = Course(request=request, started_s=self._delivery.clock())
+        try:
+            response = await self._run(course)
+        except PopreelError as err:
+            response = self._problem(course, err)
+        except Truncated:
+            self._delivery.tally.truncated += 1
+            self._note(course, status=599, body_bytes=0)
+            raise
+        body_bytes = response.body_length if response.prepared else 0
+        self._note(course, status=response.status, body_bytes=body_bytes)
+        return response
+
+    async def _run(self, course: Course) -> web.StreamResponse:
+        request = course.request
+        ask = make_ask(request.method, request.raw_path, CIMultiDict(request.headers))
+        if (early := self._refuse(course, ask)) is not None:
+            return early
+        if ask.method not in READS:
+            return await self._pass_through(course, ask)
+        variants = await self._delivery.store.find(ask.key)
+        decision = decide(variants, ask, now_s=self._delivery.clock(), obey_client=self._settings.obey_client_no_cache)
+        return await self._carry_out(course, ask, decision)
+
+    # -- 2 refuse ----------------------------------------------------------------------------------------------------
+
+    def _refuse(self, course: Course, ask: Ask) -> web.StreamResponse | None:
+        """An answer that needs no cache, None to go on. Raises RequestError."""
+        course.outcome = Outcome.REFUSED
+        if self._loops(ask):
+            raise LoopDetected(f"CDN-Loop names {self._name} already")
+        if ask.method == "OPTIONS" and self._settings.cors_origin and cors.is_preflight(ask.headers):
+            return web.Response(status=204, headers=cors.preflight_fields(self._settings.cors_origin))
+        if self._settings.read_only and ask.method not in READS:
+            raise MethodNotAllowed("media is only read: use GET or HEAD")
+        course.signed = self._delivery.gatekeeper.admit(ask.target)
+        course.outcome = Outcome.ERROR
+        return None
+
+    def _loops(self, ask: Ask) -> bool:
+        """RFC 8586: our own name in CDN-Loop means that we forwarded this request ourselves."""
+        hops = parse_list(", ".join(ask.headers.getall("CDN-Loop", ())))
+        return bool(hops) and any(hop.value == self._name for hop in hops or ())
+
+    # -- 4 decide, 5 fetch -------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, course: Course, ask: Ask, decision: Decision) -> web.StreamResponse:
+        stored = decision.stored
+        match decision.step:
+            case Step.SERVE | Step.SERVE_AND_REFRESH if stored is not None:
+                if decision.step is Step.SERVE_AND_REFRESH:
+                    self._refresh_behind(ask, stored)
+                if (response := await self._serve_stored(course, ask, stored, decision)) is not None:
+                    return response
+                return await self._fetch(course, ask, Decision(step=Step.FETCH, forward=Forward.PARTIAL))
+            case Step.TIMEOUT:
+                course.outcome = Outcome.REFUSED
+                status = cache_status.forwarded(self._name, decision.forward, detail="only-if-cached")
+                return web.Response(status=504, headers={"Cache-Status": status})
+            case _:
+                return await self._fetch(course, ask, decision)
+
+    async def _serve_stored(
+        self, course: Course, ask: Ask, stored: StoredResponse, decision: Decision
+    ) -> web.StreamResponse | None:
+        """Answer from the store; None when its bytes are gone and cannot be completed."""
+        if stored.pinned_etag is None and not await self._delivery.shelves.has_all(stored):
+            self._delivery.store.drop(stored, Departure.EVICTED)
+            return None
+        ttl_s = stored.ttl_s(self._delivery.clock())
+        course.outcome = Outcome.HIT if ttl_s > 0 else Outcome.HIT_STALE
+        detail = "stale-while-revalidate" if decision.step is Step.SERVE_AND_REFRESH else ""
+        return await self._send(course, ask, stored, cache_status.hit(self._name, ttl_s=ttl_s, detail=detail))
+
+    async def _fetch(self, course: Course, ask: Ask, decision: Decision) -> web.StreamResponse:
+        validating = decision.stored if decision.step is Step.VALIDATE else None
+        try:
+            got = await self._delivery.fetcher.fetch(ask, validating, interim=_relay(course.request))
+        except (OriginUnreachable, OriginTimeout, OriginBroke, OriginFailed) as err:
+            if (stale := await self._serve_stale(course, ask, decision, err)) is not None:
+                return stale
+            raise
+        if isinstance(got, Private):
+            course.outcome = Outcome.BYPASS
+            return await self._send_private(course, ask, got, decision.forward)
+        return await self._send_shared(course, ask, got, decision)
+
+    async def _serve_stale(
+        self, course: Course, ask: Ask, decision: Decision, err: DeliveryError
+    ) -> web.StreamResponse | None:
+        stored = decision.stored
+        cause = StaleCause.SERVER_ERROR if isinstance(err, OriginFailed) else StaleCause.UNREACHABLE
+        now_s = self._delivery.clock()
+        if stored is None or not stale_allowed(
+            stored, cause, now_s=now_s, default_s=self._settings.stale_on_unreachable_s
+        ):
+            return None
+        if stored.pinned_etag is None and not await self._delivery.shelves.has_all(stored):
+            return None
+        course.outcome = Outcome.HIT_STALE
+        status = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s), detail=err.code)
+        return await self._send(course, ask, stored, status)
+
+    def _refresh_behind(self, ask: Ask, stored: StoredResponse) -> None:
+        """stale-while-revalidate: one revalidation however many ask meanwhile (they join its flight)."""
+        quiet = CIMultiDict((n, v) for n, v in ask.headers.items() if n.lower() not in ("range", "if-range"))
+        behind = Ask(
+            method="GET",
+            target=ask.target,
+            headers=quiet,
+            directives=ask.directives,
+            priority=Priority.READ_AHEAD,
+        )
+        self._delivery.refresh(behind, stored)
+
+    # -- 6 answer ----------------------------------------------------------------------------------------------------
+
+    async def _send_shared(self, course: Course, ask: Ask, got: Shared, decision: Decision) -> web.StreamResponse:
+        if got.collapsed:
+            self._delivery.tally.collapsed += 1
+        course.outcome = self._miss_outcome(ask, got, decision)
+        status = cache_status.forwarded(
+            self._name,
+            decision.forward,
+            status=got.origin_status,
+            ttl_s=got.stored.ttl_s(self._delivery.clock()),
+            stored=got.kept,
+            collapsed=got.collapsed,
+        )
+        return await self._send(course, ask, got.stored, status, fill=got.fill)
+
+    def _miss_outcome(self, ask: Ask, got: Shared, decision: Decision) -> Outcome:
+        if got.origin_status == 304:
+            return Outcome.REVALIDATED
+        if decision.stored is not None:
+            return Outcome.MISS_EXPIRED
+        if decision.forward is Forward.PARTIAL:
+            return Outcome.MISS_EVICTED
+        return _MISS_CLASS[self._delivery.store.why_absent(ask.key)]
+
+    async def _send(
+        self, course: Course, ask: Ask, stored: StoredResponse, status: str, *, fill: BodyFill | None = None
+    ) -> web.StreamResponse:
+        self._check_access(course, stored)
+        reply = answer(stored, ask, now_s=self._delivery.clock(), cache_status=status)
+        cors.allow(reply.headers, self._settings.cors_origin)
+        response = await send(
+            course.request,
+            ask,
+            reply,
+            stored,
+            source=self._delivery.source,
+            fill=fill,
+            origin_headers=self._delivery.fetcher.origin_headers(ask.headers),
+        )
+        self._make_ready(course, ask, stored)
+        return response
+
+    def _make_ready(self, course: Course, ask: Ask, stored: StoredResponse) -> None:
+        """From now on the fast lane answers this target, if what is stored is still this."""
+        if not ask.target.path.startswith(self._settings.path_prefix) or stored not in self._delivery.store.index.get(
+            ask.key
+        ):
+            return
+        token = ask.target.token
+        raw_target = f"{PATH_MARK}{token}{ask.key}" if token else ask.key
+        if self._settings.require_token and not token:
+            return
+        self._delivery.lane.promote(raw_target, stored, until_s=expiry_s(token) if token else NO_END_S)
+
+    def _check_access(self, course: Course, stored: StoredResponse) -> None:
+        if not course.signed and stored.headers.get(ACCESS_FIELD, "").strip().lower() == "signed":
+            course.outcome = Outcome.REFUSED
+            raise Forbidden("this video needs a signed URL")
+
+    async def _send_private(self, course: Course, ask: Ask, got: Private, forward: Forward) -> web.StreamResponse:
+        """An answer that is not shared, straight through with back-pressure."""
+        head = got.exchange.head
+        try:
+            headers = end_to_end(head.headers)
+            if not course.signed and headers.get(ACCESS_FIELD, "").strip().lower() == "signed":
+                course.outcome = Outcome.REFUSED
+                raise Forbidden("this video needs a signed URL")
+            headers.popall(ACCESS_FIELD, None)
+            line = cache_status.forwarded(self._name, forward, status=head.status, detail=got.why)
+            headers["Cache-Status"] = ", ".join([*headers.popall("Cache-Status", ()), line])
+            cors.allow(headers, self._settings.cors_origin)
+            response = EdgeResponse(status=head.status, reason=head.reason, headers=headers)
+            await response.prepare(course.request)
+            try:
+                async for chunk in got.exchange.body():
+                    await response.write(chunk)
+            except DeliveryError as err:
+                cut(course.request, err)
+            await response.write_eof()
+            return response
+        finally:
+            got.exchange.close()
+
+    # -- methods that are not reads ----------------------------------------------------------------------------------
+
+    async def _pass_through(self, course: Course, ask: Ask) -> web.StreamResponse:
+        """Forward with its body; a success invalidates what is stored (RFC 9111 section 4.4)."""
+        course.outcome = Outcome.BYPASS
+        request = course.request
+        has_body = request.body_exists
+        if ask.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        headers = self._delivery.fetcher.sign(
+            end_to_end(ask.headers, without=frozenset({"host", "content-length", "expect"} | set(self._dropped())))
+        )
+        exchange = await self._delivery.ask_origin(
+            OriginRequest(
+                method=ask.method,
+                target=ask.key,
+                headers=headers,
+                body=_body_of(request) if has_body else None,
+                body_length=request.content_length,
+                interim=_relay(request),
+            )
+        )
+        if 200 <= exchange.head.status < 400:
+            self._invalidate(ask, exchange.head.headers)
+        private = Private(exchange=exchange, why=Refusal.METHOD)
+        return await self._send_private(course, ask, private, Forward.METHOD)
+
+    def _dropped(self) -> list[str]:
+        return [name.lower() for name in self._settings.drop_request_fields]
+
+    def _invalidate(self, ask: Ask, headers: CIMultiDict[str]) -> None:
+        if ask.method in ("OPTIONS", "TRACE"):
+            return
+        keys = {ask.key}
+        for name in ("Location", "Content-Location"):
+            if (value := headers.get(name, "")).startswith("/"):
+                keys.add(value)
+        for key in keys:
+            self._delivery.store.drop_key(key, Departure.PURGED)
+
+    # -- prefetch ----------------------------------------------------------------------------------------------------
+
+    async def prefetch_one(self, order: PrefetchOrder) -> bool:
+        """Bring an order's bytes in; False if they were all here. Raises DeliveryError."""
+        target = parse_target(order.path)
+        ask = Ask(
+            method="GET",
+            target=target,
+            headers=CIMultiDict({"Accept": "*/*"}),
+            directives=RequestDirectives(),
+            priority=Priority.PREFETCH,
+        )
+        return await self._delivery.bring_in(ask, order.span)
+
+    # -- 7 note ------------------------------------------------------------------------------------------------------
+
+    def _problem(self, course: Course, err: PopreelError) -> web.StreamResponse:
+        response = problem_response(err)
+        detail = f"{self._name}; fwd=miss; detail={quote(err.code)}"
+        response.headers["Cache-Status"] = detail
+        cors.allow(response.headers, self._settings.cors_origin)
+        return response
+
+    def _note(self, course: Course, *, status: int, body_bytes: int) -> None:
+        elapsed = self._delivery.clock() - course.started_s
+        self._delivery.tally.note(course.outcome, status=status, body_bytes=body_bytes, seconds=elapsed)
+
+
+async def _body_of(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    async for chunk in request.content.iter_any():
+        yield chunk
+
+
+def _relay(request: web.BaseRequest) -> Interim | None:
+    """Hands interim responses (102, 103) of the origin on at once; HTTP/1.0 clients must not see any."""
+    if request.version < (1, 1):
+        return None
+
+    def write(status: int, reason: str, headers: CIMultiDict[str]) -> None:
+        transport = request.transport
+        if transport is None or status == 100 or request.task.done():
+            return
+        lines = [f"HTTP/1.1 {status} {reason}", *(f"{n}: {v}" for n, v in end_to_end(headers).items())]
+        transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+
+    return write

@@ -1,0 +1,40 @@
+"""Secondary cache keys (RFC 9111 section 4.1): which request fields a response depends on, and their normal form."""
+
+from __future__ import annotations
+
+import re
+
+from multidict import CIMultiDict
+
+VaryNames = tuple[str, ...]
+VaryValues = tuple[str | None, ...]
+
+_SPACES = re.compile(r"[ \t]+")
+_CASELESS = frozenset({"accept-encoding", "accept-language", "accept-charset"})
+
+
+def vary_names(response: CIMultiDict[str]) -> VaryNames | None:
+    """Lower-case names of the Vary lines, sorted, each once; None for `*` anywhere: never reusable."""
+    names: set[str] = set()
+    for line in response.getall("Vary", ()):
+        for name in line.split(","):
+            name = name.strip(" \t").lower()
+            if name == "*":
+                return None
+            if name:
+                names.add(name)
+    return tuple(sorted(names))
+
+
+def vary_values(names: VaryNames, request: CIMultiDict[str]) -> VaryValues:
+    """The request's normalised values of `names`; None marks an absent field, which differs from an empty one."""
+    return tuple(_normal(name, request.getall(name, ())) for name in names)
+
+
+def _normal(name: str, lines: list[str] | tuple[()]) -> str | None:
+    """Lines joined, white space around commas removed: differences that carry no meaning share one variant."""
+    if not lines:
+        return None
+    members = (_SPACES.sub(" ", member.strip(" \t")) for member in ",".join(lines).split(","))
+    text = ",".join(member for member in members if member)
+    return text.lower() if name in _CASELESS else text

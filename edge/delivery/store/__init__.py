@@ -1,0 +1,1 @@
+"""Where bytes and their descriptions are kept: the index of stored responses, the RAM tier, the disk tier."""

@@ -1,0 +1,147 @@
+"""The cache directory: slices and descriptions as files. Blocking calls: run them in the disk executor.
+
+    slices/ab/abcdef....3        slice 3 of body abcdef...
+    responses/12/1234...         the stored variants of one URL, named by the hash of its key
+
+Paths follow from keys, so a worker finds what another wrote without asking it. Files appear by rename, whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import xxhash
+
+from edge.delivery.store import slice_file
+from edge.delivery.store.stored_response import StoredResponse
+
+_RESPONSES_MAGIC = b"PRR1"
+MAX_RESPONSES_FILE_BYTES = 4 << 20
+_SLICE_NAME = re.compile(r"([0-9a-f]{32})\.([0-9]{1,7})")
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[StoredResponse, ...])
+
+
+class FoundSlice(NamedTuple):
+    body_id: str
+    slice_index: int
+    size: int
+    """Of the file, head included."""
+    used_s: float
+
+
+class CacheDirectory:
+    """One directory, shared by the workers of a PoP."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._slices = root / "slices"
+        self._responses = root / "responses"
+
+    def prepare(self) -> None:
+        """Make the folders. Raises OSError."""
+        for folder in (self._slices, self._responses):
+            for byte in range(256):
+                (folder / f"{byte:02x}").mkdir(parents=True, exist_ok=True)
+
+    def _slice_path(self, body_id: str, index: int) -> Path:
+        return self._slices / body_id[:2] / f"{body_id}.{index}"
+
+    def _responses_path(self, key: str) -> Path:
+        name = xxhash.xxh3_128_hexdigest(key.encode())
+        return self._responses / name[:2] / name
+
+    def write_slice(self, body_id: str, index: int, data: bytes) -> int:
+        """Returns the size of the file. Raises OSError."""
+        head = slice_file.encode_head(body_id, index, data)
+        _write_whole(self._slice_path(body_id, index), head, data)
+        return len(head) + len(data)
+
+    def read_slice(self, body_id: str, index: int) -> bytes | None:
+        """The bytes, checked; None without a file. Raises CorruptSlice, OSError."""
+        try:
+            raw = self._slice_path(body_id, index).read_bytes()
+        except FileNotFoundError:
+            return None
+        return slice_file.decode(raw, body_id, index)
+
+    def has_slice(self, body_id: str, index: int) -> bool:
+        return self._slice_path(body_id, index).exists()
+
+    def delete_slice(self, body_id: str, index: int) -> None:
+        self._slice_path(body_id, index).unlink(missing_ok=True)
+
+    def write_responses(self, key: str, variants: tuple[StoredResponse, ...]) -> None:
+        """Replace what is known of `key`; no variants removes it. Raises OSError."""
+        path = self._responses_path(key)
+        if not variants:
+            path.unlink(missing_ok=True)
+            return
+        payload = _encoder.encode(variants)
+        _write_whole(path, _RESPONSES_MAGIC + xxhash.xxh3_128_digest(payload), payload)
+
+    def read_responses(self, key: str) -> tuple[StoredResponse, ...]:
+        """Variants of `key`; () when there are none or the file is damaged. Raises OSError."""
+        return tuple(stored for stored in _load(self._responses_path(key)) if stored.key == key)
+
+    def all_responses(self) -> Iterator[tuple[StoredResponse, ...]]:
+        for path in self._files(self._responses):
+            if variants := _load(path):
+                yield variants
+
+    def all_slices(self) -> Iterator[FoundSlice]:
+        """Every slice file; leftovers of interrupted writes are removed on the way."""
+        for path in self._files(self._slices):
+            match = _SLICE_NAME.fullmatch(path.name)
+            try:
+                if match is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    status = path.stat()
+                    yield FoundSlice(match[1], int(match[2]), status.st_size, status.st_mtime)
+            except FileNotFoundError:
+                continue
+
+    @staticmethod
+    def _files(folder: Path) -> Iterator[Path]:
+        for byte in range(256):
+            try:
+                entries = list(os.scandir(folder / f"{byte:02x}"))
+            except FileNotFoundError:
+                continue
+            yield from (Path(entry.path) for entry in entries)
+
+
+def _write_whole(path: Path, *parts: bytes) -> None:
+    """Write beside and rename, so that a reader sees all or nothing. No fsync: the sums catch what a crash tears."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("wb", buffering=0) as file:
+            for part in parts:
+                view = memoryview(part)
+                while view:
+                    view = view[file.write(view) :]
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _load(path: Path) -> tuple[StoredResponse, ...]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_RESPONSES_FILE_BYTES)
+    except FileNotFoundError:
+        return ()
+    if raw[:4] != _RESPONSES_MAGIC or xxhash.xxh3_128_digest(raw[20:]) != raw[4:20]:
+        return ()
+    try:
+        return _decoder.decode(raw[20:])
+    except msgspec.DecodeError:  # written by another version
+        return ()

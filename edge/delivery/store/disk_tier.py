@@ -1,0 +1,288 @@
+"""The disk tier of one worker: bounded writes behind the requests, checked reads, eviction of the slices it owns.
+
+Workers share the directory. A body belongs to the worker whose slot its id names; each evicts its own share, so no two
+decide about one file, and a replacement for a dead worker takes the slot over and finds the files by scanning.
+Trouble with the disk never fails a request: reads count as misses, writes are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from edge.delivery.eviction.policy import Entry
+from edge.delivery.eviction.prefix_and_bulk import PrefixAndBulk, SliceKey
+from edge.delivery.store.cache_directory import CacheDirectory, FoundSlice
+from edge.delivery.store.slice_file import HEAD_BYTES, CorruptSlice
+from edge.delivery.store.stored_response import StoredResponse
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+MAX_PENDING_BYTES = 64 << 20
+MAX_PENDING_JOBS = 4096
+PAUSE_S = 5.0
+"""No writes for this long after a write failed (disk full)."""
+SCAN_BATCH = 512
+
+
+@dataclass(slots=True)
+class DiskCounts:
+    """Totals since start."""
+
+    reads: int = 0
+    writes: int = 0
+    dropped_writes: int = 0
+    read_errors: int = 0
+    write_errors: int = 0
+    corrupt: int = 0
+    evicted: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    run: Callable[[], int | None]
+    size: int = 0
+    key: SliceKey | None = None
+
+
+class DiskTier:
+    """Open with `start`, close with `close`. Everything but the jobs runs on the loop."""
+
+    def __init__(
+        self,
+        directory: CacheDirectory,
+        *,
+        capacity: int,
+        executor: Executor,
+        clock: Callable[[], float],
+        slot: int = 0,
+        slots: int = 1,
+        on_foreign_slice: Callable[[SliceKey, int], None] = lambda key, size: None,
+    ) -> None:
+        self._directory = directory
+        self._executor = executor
+        self._clock = clock
+        self._slot, self._slots = slot, slots
+        self._on_foreign_slice = on_foreign_slice
+        self._policy = PrefixAndBulk(capacity // slots)
+        self._entries: dict[SliceKey, Entry] = {}
+        self._bodies: dict[str, set[int]] = {}
+        self._jobs: deque[_Job] = deque()
+        self._pending_bytes = 0
+        self._pending: dict[SliceKey, bytes] = {}
+        self._work = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._paused_until = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+        self.counts = DiskCounts()
+        self.scanned = asyncio.Event()
+
+    @property
+    def used(self) -> int:
+        return self._policy.used
+
+    def new_body_id(self) -> str:
+        """Random, and owned by this worker."""
+        while True:
+            body_id = secrets.token_hex(16)
+            if self._owns(body_id):
+                return body_id
+
+    def _owns(self, body_id: str) -> bool:
+        return int(body_id[:8], 16) % self._slots == self._slot
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Make the folders and begin to write and to scan. Raises OSError when the directory is not usable."""
+        await self._blocking(self._directory.prepare)
+        self._tasks = [asyncio.create_task(self._write_loop()), asyncio.create_task(self._scan())]
+
+    async def close(self) -> None:
+        """Finish the writes under way, then stop."""
+        await self.flush()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def flush(self) -> None:
+        """Wait until everything handed over so far is on disk."""
+        if self._tasks and not self._tasks[0].done():
+            await self._drained.wait()
+
+    async def _blocking(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    async def _scan(self) -> None:
+        """Take the slices of this slot into the policy, oldest use first, in the background."""
+        found = await self._blocking(lambda: [s for s in self._directory.all_slices() if self._owns(s.body_id)])
+        found.sort(key=_last_use)
+        for number, known in enumerate(found):
+            if (known.body_id, known.slice_index) not in self._entries:
+                self._admit((known.body_id, known.slice_index), known.size)
+            if number % SCAN_BATCH == 0:
+                await asyncio.sleep(0)
+        self.scanned.set()
+
+    # -- slices ------------------------------------------------------------------------------------------------------
+
+    async def read(self, body_id: str, index: int) -> bytes | None:
+        """The slice, its checksum verified; None when it is not here or not to be trusted."""
+        if (waiting := self._pending.get((body_id, index))) is not None:
+            return waiting
+        if self.scanned.is_set() and self._owns(body_id) and (body_id, index) not in self._entries:
+            return None
+        try:
+            data = await self._blocking(lambda: self._directory.read_slice(body_id, index))
+        except CorruptSlice as err:
+            self.counts.corrupt += 1
+            _log.warning("a corrupt slice was dropped", extra={"event": "slice_corrupt", "detail": str(err)})
+            self._forget((body_id, index))
+            self._enqueue(_Job(run=lambda: self._directory.delete_slice(body_id, index)))
+            return None
+        except OSError as err:
+            self._note_read_error(err)
+            return None
+        if data is None:
+            self._forget((body_id, index))
+            return None
+        self.counts.reads += 1
+        self.touch(body_id, index)
+        return data
+
+    def knows(self, body_id: str, index: int) -> bool:
+        return (body_id, index) in self._entries or (body_id, index) in self._pending
+
+    def touch(self, body_id: str, index: int) -> None:
+        """Count a use (of the copy in RAM too: a slice hot in memory must not leave the disk first)."""
+        if entry := self._entries.get((body_id, index)):
+            entry.hits += 1
+
+    def _note_read_error(self, err: OSError) -> None:
+        self.counts.read_errors += 1
+        if self.counts.read_errors == 1:
+            _log.error("the cache disk cannot be read", extra={"event": "disk_read_error", "errno": err.errno})
+
+    async def has_all(self, stored: StoredResponse) -> bool:
+        """Whether every slice of the body is on disk."""
+        indexes = [i for i in range(stored.slices) if (stored.body_id, i) not in self._pending]
+        return await self._blocking(lambda: all(self._directory.has_slice(stored.body_id, i) for i in indexes))
+
+    def write(self, body_id: str, index: int, data: bytes) -> None:
+        """Hand a whole slice over; dropped when the disk cannot follow."""
+        key = (body_id, index)
+        if key in self._pending or key in self._entries:
+            return
+        too_much = self._pending_bytes + len(data) > MAX_PENDING_BYTES or len(self._jobs) >= MAX_PENDING_JOBS
+        if too_much or self._clock() < self._paused_until or not self._policy.takes(key, len(data) + HEAD_BYTES):
+            self.counts.dropped_writes += 1
+            return
+        self._pending[key] = data
+        self._pending_bytes += len(data)
+        job = _Job(run=lambda: self._directory.write_slice(body_id, index, data), size=len(data), key=key)
+        self._enqueue(job)
+
+    def drop_body(self, body_id: str) -> None:
+        """Remove every slice of a body."""
+        for index in tuple(self._bodies.get(body_id, ())):
+            self._forget((body_id, index))
+            self._enqueue(_Job(run=partial(self._directory.delete_slice, body_id, index)))
+
+    def admit_foreign(self, key: SliceKey, size: int) -> None:
+        """Another worker wrote a slice of a body we own."""
+        if self._owns(key[0]) and key not in self._entries:
+            self._admit(key, size)
+
+    def _admit(self, key: SliceKey, size: int) -> None:
+        if not self._policy.takes(key, size):
+            self._enqueue(_Job(run=lambda: self._directory.delete_slice(*key)))
+            return
+        entry, victims = self._policy.insert(key, size)
+        self._entries[key] = entry
+        self._bodies.setdefault(key[0], set()).add(key[1])
+        for victim in victims:
+            self._evict(victim.key)  # type: ignore[arg-type]  # only slice keys go in
+
+    def _evict(self, key: SliceKey) -> None:
+        self.counts.evicted += 1
+        self._untrack(key)
+        self._enqueue(_Job(run=lambda: self._directory.delete_slice(*key)))
+
+    def _forget(self, key: SliceKey) -> None:
+        if entry := self._entries.get(key):
+            self._policy.remove(entry)
+            self._untrack(key)
+
+    def _untrack(self, key: SliceKey) -> None:
+        self._entries.pop(key, None)
+        if indexes := self._bodies.get(key[0]):
+            indexes.discard(key[1])
+            if not indexes:
+                del self._bodies[key[0]]
+
+    # -- descriptions ------------------------------------------------------------------------------------------------
+
+    async def read_responses(self, key: str) -> tuple[StoredResponse, ...]:
+        try:
+            return await self._blocking(lambda: self._directory.read_responses(key))
+        except OSError as err:
+            self._note_read_error(err)
+            return ()
+
+    def write_responses(self, key: str, variants: tuple[StoredResponse, ...]) -> None:
+        if variants and self._clock() < self._paused_until:
+            return
+        self._enqueue(_Job(run=lambda: self._directory.write_responses(key, variants)))
+
+    # -- the writer --------------------------------------------------------------------------------------------------
+
+    def _enqueue(self, job: _Job) -> None:
+        self._jobs.append(job)
+        self._drained.clear()
+        self._work.set()
+
+    async def _write_loop(self) -> None:
+        while True:
+            while self._jobs:
+                await self._run(self._jobs.popleft())
+            self._drained.set()
+            self._work.clear()
+            await self._work.wait()
+
+    async def _run(self, job: _Job) -> None:
+        try:
+            size = await self._blocking(job.run)
+        except OSError as err:
+            self._note_write_error(err)
+            size = None
+        except Exception:
+            _log.exception("a disk job failed", extra={"event": "disk_job_failed"})  # a bug; the writer must live on
+            size = None
+        finally:
+            if job.key is not None:
+                self._pending.pop(job.key, None)
+                self._pending_bytes -= job.size
+        if job.key is not None and size is not None:
+            self.counts.writes += 1
+            if self._owns(job.key[0]):
+                self._admit(job.key, size)
+            else:
+                self._on_foreign_slice(job.key, size)
+
+    def _note_write_error(self, err: OSError) -> None:
+        self.counts.write_errors += 1
+        self._paused_until = self._clock() + PAUSE_S
+        if self.counts.write_errors == 1:
+            _log.error("the cache disk cannot be written", extra={"event": "disk_write_error", "errno": err.errno})
+
+
+def _last_use(found: FoundSlice) -> float:
+    return found.used_s

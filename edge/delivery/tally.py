@@ -1,0 +1,55 @@
+"""Counting requests: by what the cache did and why it missed; read by metrics, the access log and heartbeats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What happened to a request. A closed set: it is a metric label."""
+
+    HIT = "hit"
+    HIT_STALE = "hit_stale"
+    REVALIDATED = "revalidated"
+    MISS_COLD = "miss_cold"
+    MISS_EVICTED = "miss_evicted"
+    MISS_EXPIRED = "miss_expired"
+    MISS_PURGED = "miss_purged"
+    BYPASS = "bypass"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+HITS = (Outcome.HIT, Outcome.HIT_STALE, Outcome.REVALIDATED)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Totals since start. The fast lane adds to the plain integers: an attribute costs less than a dictionary."""
+
+    fast_hits: int = 0
+    fast_bytes: int = 0
+    fast_ranges: int = 0
+    fast_not_modified: int = 0
+    requests: Counter[tuple[Outcome, int]] = field(default_factory=Counter)
+    """By outcome and status class (2 for 2xx), slow lane."""
+    body_bytes: Counter[Outcome] = field(default_factory=Counter)
+    collapsed: int = 0
+    truncated: int = 0
+    seconds: float = 0.0
+    """Time spent answering in the slow lane."""
+
+    def note(self, outcome: Outcome, *, status: int, body_bytes: int, seconds: float) -> None:
+        self.requests[(outcome, status // 100)] += 1
+        self.body_bytes[outcome] += body_bytes
+        self.seconds += seconds
+
+    @property
+    def total(self) -> int:
+        return self.fast_hits + sum(self.requests.values())
+
+    @property
+    def hits(self) -> int:
+        return self.fast_hits + sum(n for (outcome, _), n in self.requests.items() if outcome in HITS)
