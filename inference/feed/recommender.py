@@ -15,7 +15,7 @@ from inference.feed.features import NAMES, features
 from inference.feed.model import FeedModel, Weights
 from inference.feed.pools import Pools
 from inference.feed.row_index import RowIndex
-from inference.feed.sources import Candidates, Source, SourceSizes, gather, visible
+from inference.feed.sources import Candidates, Source, SourceSizes, gather, lookup, visible
 from inference.feed.viewer import ViewerState
 
 Scores = NDArray[np.float32]
@@ -71,15 +71,27 @@ class Recommender:
     ) -> Ranked:
         """The unseen rest of a session in a new order after the taste changed; trials keep their places' share."""
         rows = self.columns.rows([pick.video_id for pick in tail if pick.source is not Source.EXPLORE])
-        rows = rows[visible(self.columns, None, state, rows)]
-        known = {pick.video_id: pick.source for pick in tail}
-        source = np.array([known[int(v)] for v in self.columns.video_id[rows]], np.int8)
-        query = state.taste.query(self.model.query_weights)
-        ids, linked = self.model.item_to_item.scores(state.taste)
-        at = np.minimum(np.searchsorted(ids, self.columns.video_id[rows]), max(len(ids) - 1, 0))
-        scores = np.where(ids[at] == self.columns.video_id[rows], linked[at], 0) if len(ids) else np.zeros(len(rows))
-        found = Candidates(rows=rows, source=source, item_to_item=scores.astype(np.float32))
+        keep = set(self.columns.video_id[rows[visible(self.columns, None, state, rows)]].tolist())
+        found, query = self._found(state, tuple(pick for pick in tail if pick.video_id in keep))
         return self._order(pools, state, found, query, count=len(tail), now_s=now_s, rng=rng, model=self.model)
+
+    def _found(self, state: ViewerState, picks: tuple[Pick, ...]) -> tuple[Candidates, NDArray[np.float32] | None]:
+        """Picks as candidates again, and the query that goes with them."""
+        rows = self.columns.rows([pick.video_id for pick in picks])
+        known = {pick.video_id: pick.source for pick in picks}
+        ids = self.columns.video_id[rows]
+        linked_ids, linked = self.model.item_to_item.scores(state.taste)
+        found = Candidates(
+            rows=rows,
+            source=np.array([known[int(video_id)] for video_id in ids], np.int8),
+            item_to_item=lookup(linked_ids, linked, ids),
+        )
+        return found, state.taste.query(self.model.query_weights)
+
+    def inputs(self, pools: Pools, state: ViewerState, picks: list[Pick], *, now_s: float) -> Scores:
+        """(n, WIDTH) features of picks as they are now: what a training log records next to what came of them."""
+        found, query = self._found(state, tuple(picks))
+        return features(self.columns, pools, state, found, query, now_s=now_s)
 
     def _order(
         self,

@@ -83,7 +83,7 @@ def gather(
     rows, source = rows[keep], source[keep]
     source = _mark_interests(columns, state, rows, source)
     rows, source = _limit(rows, source, sizes)
-    return Candidates(rows=rows, source=source, item_to_item=_lookup(ids, scores, columns.video_id[rows]))
+    return Candidates(rows=rows, source=source, item_to_item=lookup(ids, scores, columns.video_id[rows]))
 
 
 def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows: Rows) -> NDArray[np.bool_]:
@@ -116,7 +116,8 @@ def _linked(columns: FeedColumns, ids: NDArray[np.int64], scores: NDArray[np.flo
     return columns.rows(ids[top])
 
 
-def _lookup(ids: NDArray[np.int64], scores: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+def lookup(ids: NDArray[np.int64], scores: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(k,) score of each wanted id, 0 if unknown; `ids` sorted."""
     if not len(ids):
         return np.zeros(len(wanted), np.float32)
     at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
