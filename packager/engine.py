@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections import deque
@@ -92,6 +93,7 @@ def _sweep(out_dir: Path) -> None:
     """Remove what a dead child left unfinished; finished files have other names."""
     for part in out_dir.glob("*.part"):
         part.unlink(missing_ok=True)
+    shutil.rmtree(out_dir / ".scratch", ignore_errors=True)
 
 
 def _made(folder: Path) -> Path:

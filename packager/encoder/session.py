@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +17,7 @@ from packager.edits import Edits, Window, window_of
 from packager.encoder.gallery import Gallery
 from packager.encoder.pictures import on_grid, stamped_pictures
 from packager.encoder.rung_encoder import RungJob
-from packager.encoder.shape import ShapeSpec
+from packager.encoder.shape import SCRATCH, ShapeSpec, deinterlaced, shape_spec
 from packager.encoder.stills import write_poster
 from packager.encoder.survey import Survey, survey
 from packager.encoder.wave import Tap, run_wave
@@ -91,6 +92,7 @@ class Session:
         )
         self._first_wave(plan, rungs[0], measured)
         self._later_waves(plan, rungs[1:])
+        shutil.rmtree(self._out / SCRATCH, ignore_errors=True)
         self._emit(Completed(manifest=self._release.manifest()))
 
     def _window(self, seen: Survey) -> Window:
@@ -104,7 +106,15 @@ class Session:
         return window
 
     def _spec(self, seen: Survey) -> ShapeSpec:
-        return ShapeSpec(rotation=seen.rotation, full_range=seen.full_range)
+        return shape_spec(
+            rotation=seen.rotation,
+            full_range=seen.full_range,
+            colour=seen.colour,
+            source_matrix=seen.source_matrix,
+            hdr=seen.info.hdr,
+            look=self._edits.look,
+            out_dir=self._out,
+        )
 
     def _sound(self, seen: Survey, window: Window, length_s: Fraction) -> tuple[Measured | None, AacSound | None]:
         if seen.audio_index is None:
@@ -162,6 +172,8 @@ class Session:
 
     def _counted(self, plan: _Plan, rungs: list[Rung]) -> Iterator[tuple[int, av.VideoFrame]]:
         stamped = stamped_pictures(self._inputs.source, plan.seen, plan.window, threads=self._cpus)
+        if plan.seen.info.interlaced:
+            stamped = deinterlaced(stamped)
         for index, picture in on_grid(stamped, rate=plan.rate, total=plan.total):
             yield index, picture
             if index % 8 == 0:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 _HDR_TRANSFERS = {16: "pq", 18: "hlg"}
+MIN_WHOLE = 0.8
+"""Share of the promised duration that must be readable; a little less than all is common and plays well."""
 _PROBE_PACKETS = 400
 """Packets looked at for a first decodable picture; a stream that gives none in so many is damaged."""
 
@@ -53,6 +55,7 @@ class Survey:
     rotation: int
     full_range: bool
     colour: Colour
+    source_matrix: int
 
 
 def survey(descriptor: int, limits: Limits) -> Survey:
@@ -166,6 +169,7 @@ def _measure(
     duration_s = float(pictures[-1]) + spacing
     if times.sound_end_s - origin_s > duration_s + 0.5:  # a picture that stands while the sound goes on
         duration_s = times.sound_end_s - origin_s
+    _check_whole(stream, float(pictures[-1]) + spacing)
     _check_duration(duration_s, limits)
     info = _describe(container, descriptor, video, audio, first, rate, variable, duration_s, pictures)
     return Survey(
@@ -178,8 +182,15 @@ def _measure(
         rate=rate,
         rotation=info.rotation,
         colour=colour_of(first),
+        source_matrix=_matrix(first),
         full_range=first.format.name.startswith("yuvj") or int(first.color_range) == 2,
     )
+
+
+def _matrix(first: VideoFrame) -> int:
+    """Matrix code point to decode with: what the stream says, or what it must have meant."""
+    said = int(first.colorspace)
+    return said if said in (1, 4, 5, 6, 7, 9) else colour_of(first).matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +256,18 @@ def _steady_rate(mean: float, typical: float) -> float:
     if any(abs(typical - std) < std * 0.004 for std in STANDARD_RATES) or abs(mean / typical - 1) > 0.02:
         return typical
     return mean
+
+
+def _check_whole(stream: VideoStream, found_s: float) -> None:
+    """An upload that was cut short still has its table of contents: compare what it promises with what is there."""
+    if stream.duration is None or stream.time_base is None:
+        return
+    promised_s = float(stream.duration * stream.time_base)
+    if found_s < promised_s * MIN_WHOLE:
+        raise RefusedInput(
+            Refusal.DAMAGED,
+            f"The file is cut short: {found_s:.1f} of {promised_s:.1f} s can be read. Upload it again, whole.",
+        )
 
 
 def _check_duration(duration_s: float, limits: Limits) -> None:
