@@ -27,8 +27,8 @@ async def compose(settings: RouterSettings) -> AsyncIterator[web.Application]:
         follower = tasks.create_task(fleet.follow(), name="fleet.follow")
 
         async def ready() -> None:
-            if not fleet.pathways:
-                raise Unavailable("no PoP or CDN is known yet")
+            if not (fleet.seen_registry or fleet.pathways):
+                raise Unavailable("the registry of PoPs has not answered yet, and no CDN is configured")
 
         app = new_app("cdn router", ready=ready)
         guard = TokenGuard(keys=_no_keys, revoked=Revoked(clock_s=time.time), clock_s=time.time)

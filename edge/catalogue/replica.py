@@ -124,7 +124,8 @@ class CatalogueReplica:
     async def _step(self) -> None:
         if self._seq < 0:
             await self._take_snapshot()
-        got = await self._origin.changes(after=self._seq, limit=_BATCH, wait_ms=_WAIT_MS)
+        wait_ms = _WAIT_MS if self._connected else 0  # the first answer tells that we follow: do not wait for news
+        got = await self._origin.changes(after=self._seq, limit=_BATCH, wait_ms=wait_ms)
         if got.floor > self._seq + 1 or got.head < self._seq:  # we were away too long, or the origin was restored
             await self._take_snapshot()
         elif got.changes:
