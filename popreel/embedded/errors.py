@@ -26,6 +26,15 @@ class NoUnprivilegedUser(EmbeddedServerError):
 
 
 class NotReady(EmbeddedServerError):
+    """The deadline passed. Another start would take as long."""
+
     code = "embedded-not-ready"
-    title = "A server did not become ready in time"
+    title = "A process did not become ready in time"
+
+
+class EndedEarly(EmbeddedServerError):
+    """It ended before it was ready; perhaps what it needs was being started again."""
+
+    code = "embedded-ended-early"
+    title = "A process ended before it was ready"
     retryable = True

@@ -2,7 +2,7 @@
 
     prepare()   idempotent: makes what is missing, clears what a killed server left behind
     start()     prepare + spawn; raises PortTaken, BinaryMissing
-    ready()     polls the server's own answer until it serves or has died; raises NotReady with its log's tail
+    ready()     polls the server's own answer until it serves or has died; raises with its log's tail
     stop()      in order, then by force
 
 No lock is taken here: one supervisor owns a data directory (popreel/launcher/instance.py).
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from popreel.embedded.errors import EmbeddedServerError, NotReady, PortTaken
+from popreel.embedded.errors import EmbeddedServerError, EndedEarly, NotReady, PortTaken
 from popreel.embedded.ports import is_free
 from popreel.embedded.process import ManagedProcess, log_tail
 
@@ -70,13 +70,13 @@ class EmbeddedServer(abc.ABC):
         self._process = self._spawn()
 
     async def ready(self, *, deadline_s: float = 30.0) -> None:
-        """Return once the server answers. Raises NotReady if it ends first or the deadline passes."""
+        """Return once the server answers. Raises EndedEarly, or NotReady when the deadline passes."""
         process = self.process
         give_up = time.monotonic() + deadline_s
         pause_s = 0.01
         while not await self._answers():
             if process.returncode is not None:
-                raise NotReady(f"{self.name} ended with {process.returncode}:\n{log_tail(self.log_file)}")
+                raise EndedEarly(f"{self.name} ended with {process.returncode}:\n{log_tail(self.log_file)}")
             if time.monotonic() > give_up:
                 raise NotReady(f"{self.name} did not answer within {deadline_s:.0f} s:\n{log_tail(self.log_file)}")
             await asyncio.sleep(pause_s)  # polled: a server announces readiness in no other portable way

@@ -25,7 +25,7 @@ _POLL_S = 0.05
 
 def free_port_base(*, hosts: tuple[str, ...] = ("127.0.0.1", "127.0.0.2")) -> int:
     """A port base whose whole block is free on every host, gRPC ports (+ 10000) included. Raises LauncherError."""
-    bases = range(_FIRST_BASE, _LAST_BASE, _STEP)
+    bases = list(range(_FIRST_BASE, _LAST_BASE, _STEP))
     first = os.getpid() % len(bases)  # another run beside us most likely begins elsewhere
     for base in (*bases[first:], *bases[:first]):
         block = [*range(base, base + 14), *range(base + GRPC_OFFSET, base + GRPC_OFFSET + 14)]

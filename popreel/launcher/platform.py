@@ -74,12 +74,11 @@ class Platform:
         }
 
     def stages(self) -> tuple[Stage, ...]:
-        """Servers, then (once migrated) the services; all services of a stage start together."""
+        """Servers, then (once migrated) the centre, then what hangs on it; the units of a stage start together."""
         return (
             Stage(units=self.servers.all, then=self._configure_and_migrate),
-            Stage(units=(*self.services["origin"], *self.services["control-plane"])),
-            Stage(units=(*self.services["worker"], *self.services["router"])),
-            Stage(units=self.services["pop"]),
+            Stage(units=(*self.services["origin"], *self.services["control-plane"], *self.services["worker"])),
+            Stage(units=(*self.services["pop"], *self.services["router"])),  # the router wants to know a PoP
         )
 
     def _make_servers(self) -> Servers:

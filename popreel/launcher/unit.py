@@ -12,7 +12,7 @@ from typing import Protocol
 
 import aiohttp
 
-from popreel.embedded.errors import NotReady
+from popreel.embedded.errors import EndedEarly, NotReady
 from popreel.embedded.process import ManagedProcess, log_tail
 
 
@@ -75,13 +75,13 @@ class ServiceProcess:
             )
 
     async def ready(self, *, deadline_s: float) -> None:
-        """Return once /readyz answers 200. Raises NotReady, with the last answer and the log's tail."""
+        """Return once /readyz answers 200. Raises EndedEarly, or NotReady with the last answer; the log's tail is in both."""
         process, give_up, pause_s = self._started(), time.monotonic() + deadline_s, 0.02
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=6)) as http:
             # An answer counts only while our process lives: another program may sit on the port.
             while (reason := await self._not_ready_because(http)) is not None or process.returncode is not None:
                 if process.returncode is not None:
-                    raise NotReady(f"{self._name} ended with {process.returncode}:\n{log_tail(self._log_file)}")
+                    raise EndedEarly(f"{self._name} ended with {process.returncode}:\n{log_tail(self._log_file)}")
                 if time.monotonic() > give_up:
                     tail = log_tail(self._log_file)
                     raise NotReady(f"{self._name} is not ready after {deadline_s:.0f} s ({reason}):\n{tail}")
