@@ -54,8 +54,8 @@ def make_ask(method: str, raw_target: str, headers: CIMultiDict[str], *, priorit
 def parse_target(raw: str) -> Target:
     """Split a request target (origin or absolute form). Raises BadInput.
 
-    Dot segments, plain or percent-encoded, are refused: the origin would resolve them to a path whose bytes do not belong
-    under this key, and the edge's service key would reach paths viewers must not.
+    Dot segments, plain or percent-encoded, are refused: the origin would resolve them to a path whose bytes do not
+    belong under this key, and the edge's service key would reach paths viewers must not.
     """
     if len(raw) > MAX_TARGET_CHARS:
         raise BadInput("the request target is too long")

@@ -17,7 +17,7 @@ from edge.delivery.ask import Ask, parse_target
 from edge.delivery.decision import select
 from edge.delivery.errors import DeliveryError
 from edge.delivery.lane.fast_lane import FastLane
-from edge.delivery.prefetcher import Prefetcher, PrefetchOrder, PrefetchPriority
+from edge.delivery.prefetcher import PrefetchCounts, Prefetcher, PrefetchOrder, PrefetchPriority
 from edge.delivery.request_steps import RequestSteps
 from edge.delivery.rules.byte_range import Span
 from edge.delivery.settings import DeliverySettings
@@ -32,6 +32,7 @@ from edge.delivery.tally import Tally
 from edge.delivery.upstream.fetcher import Fetcher, Private
 from edge.delivery.upstream.origin import Exchange, OriginRequest, Origins
 from edge.delivery.upstream.slice_source import SliceSource
+from edge.delivery.workers import Workers
 from foundation.wire.pops import PurgeOrder
 
 DISK_THREADS = 4
@@ -76,18 +77,24 @@ class Delivery:
     """Open one per worker process, `close` it. Everything runs on the loop that opened it."""
 
     @classmethod
-    async def open(cls, settings: DeliverySettings, *, clock: Callable[[], float] | None = None) -> Delivery:
-        """Raises OSError when the cache directory cannot be made or written, SettingsError for a bad origin URL."""
-        delivery = cls(settings, clock=clock or steady_clock())
+    async def open(
+        cls, settings: DeliverySettings, *, clock: Callable[[], float] | None = None, slot: int = 0
+    ) -> Delivery:
+        """`slot` is this worker's number, 0 to `settings.workers` - 1.
+
+        Raises OSError when the cache directory cannot be made or written, SettingsError for a bad origin URL."""
+        delivery = cls(settings, clock=clock or steady_clock(), slot=slot)
         await delivery._start()
         return delivery
 
-    def __init__(self, settings: DeliverySettings, *, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: DeliverySettings, *, clock: Callable[[], float], slot: int) -> None:
         self.settings = settings
+        self._slot = slot
         self.clock = clock
         self.tally = Tally()
         self._tasks: set[asyncio.Task[None]] = set()
         self._executor = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="delivery-disk")
+        self._workers = self._make_workers()
         self._disk = self._make_disk()
         self.shelves = Shelves(RamTier(settings.ram_bytes), self._disk)
         self.lane = FastLane(
@@ -132,13 +139,37 @@ class Delivery:
             capacity=self.settings.disk_bytes,
             executor=self._executor,
             clock=self.clock,
+            slot=self._slot,
+            slots=self.settings.workers,
+            workers=self._workers,
         )
+
+    def _make_workers(self) -> Workers | None:
+        if self.settings.workers == 1 or self.settings.cache_dir is None:
+            return None
+        return Workers(
+            self.settings.cache_dir,
+            slot=self._slot,
+            slots=self.settings.workers,
+            on_purge=self._catch_up,
+            on_slice=self._hear_of_slice,
+        )
+
+    def _catch_up(self) -> None:
+        """Apply purges other workers (or an earlier life) wrote to the journal."""
+        for purge in self.store.journal.refresh():
+            self._apply(purge)
+
+    def _hear_of_slice(self, body_id: str, index: int, size: int, uses: int) -> None:
+        if self._disk is not None:
+            self._disk.hear_of((body_id, index), size, uses)
 
     async def _start(self) -> None:
         if self._disk is not None:
             await self._disk.start()
-        for purge in self.store.journal.refresh():
-            self.store.apply(purge)
+        if self._workers is not None:
+            self._workers.start()
+        self._catch_up()
         self._prefetcher = Prefetcher(
             self.steps.prefetch_one,
             workers=self.settings.background_connections,
@@ -209,6 +240,8 @@ class Delivery:
         done = Purged(0, 0)
         for purge in purges:
             done = self._apply(purge)
+        if self._workers is not None:
+            await self._workers.announce_purge()
         return PurgeResult(removed=done.removed, marked_stale=done.marked_stale, sequence=self.store.journal.order_head)
 
     def _apply(self, purge: Purge) -> Purged:
@@ -222,6 +255,11 @@ class Delivery:
         """Queue orders and return at once."""
         assert self._prefetcher is not None
         self._prefetcher.order(orders, priority=priority)
+
+    @property
+    def prefetch_counts(self) -> PrefetchCounts:
+        assert self._prefetcher is not None
+        return self._prefetcher.counts
 
     async def prefetched(self) -> None:
         """Wait until every order is carried out."""
@@ -271,6 +309,8 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._origins.close()
+        if self._workers is not None:
+            await self._workers.close()
         if self._disk is not None:
             await self._disk.close()
         self._executor.shutdown(wait=True)

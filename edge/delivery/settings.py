@@ -119,6 +119,9 @@ class DeliverySettings(Settings, frozen=True, kw_only=True):
     max_connections: Annotated[int, Meta(ge=1, description="Client connections of a worker; more are refused.")] = (
         10_000
     )
+    workers: Annotated[
+        int, Meta(ge=1, le=64, description="Worker processes that share cache_dir and the port. One per core.")
+    ] = 1
     shield: Annotated[
         bool, Meta(description="This PoP is the parent of others: keeps targeted cache fields and Age for them.")
     ] = False

@@ -22,6 +22,7 @@ from edge.delivery.eviction.prefix_and_bulk import PrefixAndBulk, SliceKey
 from edge.delivery.store.cache_directory import CacheDirectory, FoundSlice
 from edge.delivery.store.slice_file import HEAD_BYTES, CorruptSlice
 from edge.delivery.store.stored_response import StoredResponse
+from edge.delivery.workers import Workers
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -64,13 +65,13 @@ class DiskTier:
         clock: Callable[[], float],
         slot: int = 0,
         slots: int = 1,
-        on_foreign_slice: Callable[[SliceKey, int], None] = lambda key, size: None,
+        workers: Workers | None = None,
     ) -> None:
         self._directory = directory
         self._executor = executor
         self._clock = clock
         self._slot, self._slots = slot, slots
-        self._on_foreign_slice = on_foreign_slice
+        self._workers = workers
         self._policy = PrefixAndBulk(capacity // slots)
         self._entries: dict[SliceKey, Entry] = {}
         self._bodies: dict[str, set[int]] = {}
@@ -165,6 +166,8 @@ class DiskTier:
         """Count a use (of the copy in RAM too: a slice hot in memory must not leave the disk first)."""
         if entry := self._entries.get((body_id, index)):
             entry.hits += 1
+        elif self._workers is not None and not self._owns(body_id):
+            self._workers.note_use(body_id, index)
 
     def _note_read_error(self, err: OSError) -> None:
         self.counts.read_errors += 1
@@ -196,10 +199,18 @@ class DiskTier:
             self._forget((body_id, index))
             self._enqueue(_Job(run=partial(self._directory.delete_slice, body_id, index)))
 
-    def admit_foreign(self, key: SliceKey, size: int) -> None:
-        """Another worker wrote a slice of a body we own."""
-        if self._owns(key[0]) and key not in self._entries:
+    def hear_of(self, key: SliceKey, size: int, uses: int) -> None:
+        """Another worker wrote (size > 0) or used a slice of a body we own."""
+        if not self._owns(key[0]):
+            return
+        if size and key not in self._entries:
             self._admit(key, size)
+        if entry := self._entries.get(key):
+            entry.hits += uses
+
+    def _tell_owner(self, key: SliceKey, size: int) -> None:
+        if self._workers is not None:
+            self._workers.note_written(*key, size)
 
     def _admit(self, key: SliceKey, size: int) -> None:
         if not self._policy.takes(key, size):
@@ -275,7 +286,7 @@ class DiskTier:
             if self._owns(job.key[0]):
                 self._admit(job.key, size)
             else:
-                self._on_foreign_slice(job.key, size)
+                self._tell_owner(job.key, size)
 
     def _note_write_error(self, err: OSError) -> None:
         self.counts.write_errors += 1
