@@ -20,16 +20,24 @@ from origin.accounts.session_store import SessionStore
 from origin.accounts.tokens import AccessTokens, read_keys
 from origin.background import background
 from origin.catalogue.routes import CatalogueRoutes
+from origin.engagement.comment_store import CommentStore
 from origin.engagement.engagement_store import EngagementStore
+from origin.engagement.routes import EngagementRoutes
 from origin.events.event_store import EventStore
 from origin.events.routes import EventRoutes
 from origin.lifecycle.media_access import MediaAccess
 from origin.lifecycle.routes import VideoRoutes
+from origin.lifecycle.video_lists import VideoLists
 from origin.lifecycle.video_store import VideoStore
 from origin.limits import Limits, announce_limits
 from origin.media.routes import MediaRoutes
+from origin.search.routes import SearchRoutes
+from origin.search.search_store import SearchStore
 from origin.search.sound_store import SoundStore
 from origin.settings import OriginSettings
+from origin.social.relations import RelationRoutes
+from origin.social.routes import SocialRoutes
+from origin.social.social_store import SocialStore
 from origin.stores import Stores, open_stores
 from origin.uploads.routes import UploadRoutes
 from origin.uploads.rules import UploadRules
@@ -107,6 +115,10 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         shards=shards,
         erase_settle_s=settings.erase_settle_s,
     )
+    lists = VideoLists(shards=shards, accounts=accounts, access=access, engagements=engagements, media=media)
+    social_routes = SocialRoutes(
+        social=SocialStore(shards), accounts=accounts, access=access, lists=lists, limits=limits, shards=shards
+    )
     return [
         AccountRoutes(
             accounts=accounts,
@@ -121,8 +133,23 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         ),
         UploadRoutes(uploads=uploads, access=access, limits=limits, sounds=sounds, public_url=settings.public_url),
         video_routes,
+        EngagementRoutes(
+            videos=videos,
+            accounts=accounts,
+            access=access,
+            media=media,
+            engagements=engagements,
+            comments=CommentStore(shards),
+            limits=limits,
+            ids=stores.ids,
+        ),
+        SearchRoutes(
+            search=SearchStore(shards), sounds=sounds, lists=lists, accounts=accounts, access=access, ids=stores.ids
+        ),
+        social_routes,
         CatalogueRoutes(shards=shards, listener=stores.control_listener, tokens=tokens),
         EventRoutes(events=EventStore(shards, keep_days=settings.event_days), clock_s=stores.clock_s),
+        RelationRoutes(shards),
         MediaRoutes(videos=videos, objects=stores.objects, access=media, service_keys=settings.service_keys),
     ]
 
