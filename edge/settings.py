@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
+from edge.feed.settings import FeedSettings
 from foundation.settings import GIB, MIB, Secret, Settings
 
 _REGION = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -45,5 +46,9 @@ class PopSettings(Settings, frozen=True, kw_only=True):
         dict[str, Secret],
         Meta(description="Keys of path-prefix media tokens by key id; keep the old one while rotating."),
     ] = msgspec.field(default_factory=dict)
+    delivery: Annotated[
+        dict[str, Any], Meta(description="Knobs of [delivery] laid over what the PoP sets for its media cache.")
+    ] = msgspec.field(default_factory=dict)
+    feed: Annotated[FeedSettings, Meta(description="Knobs of [feed].")] = FeedSettings()
     heartbeat_s: Annotated[float, Meta(ge=0.2, le=60, description="Seconds between heartbeats.")] = 2.0
     otlp_endpoint: Annotated[str, Meta(description="OTLP/HTTP traces URL; empty: no traces.")] = ""

@@ -204,6 +204,17 @@ class Feed:
             seen = [video_id] if action == "not_interested" else []
             await self._store.save(viewer.id, after, watched=seen, taste=True, prefs=False)
 
+    async def acted(self, viewer: Viewer, video_id: int, action: str, *, undone: bool) -> None:
+        """A "like", "share" or "bookmark" went through to the origin: taste, tail and the heart on the item follow."""
+        async with self._lock(viewer.id):
+            record = await self._store.load(viewer.id)
+            after = record if undone else self._watching.nudged(record, video_id, "more")
+            if action == "like":
+                liked = tuple(kept for kept in record.preferences.liked if kept != video_id)
+                liked = liked if undone else (*liked, video_id)[-500:]
+                after = replace(after, preferences=_with(after.preferences, liked=liked))
+            await self._store.save(viewer.id, after, watched=[], taste=not undone, prefs=action == "like")
+
     async def reset(self, viewer: Viewer) -> None:
         """Forget taste, interests and session; watched videos stay watched, hidden ones hidden."""
         async with self._lock(viewer.id):
