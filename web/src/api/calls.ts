@@ -33,6 +33,11 @@ export const api = {
   bookmark: (id: string, on: boolean) => call<void>(on ? "POST" : "DELETE", `${video(id)}/bookmark`),
   share: (id: string) => call<void>("POST", `${video(id)}/share`),
   comments: (id: string, cursor: string | null) => call<CommentPage>("GET", `${video(id)}/comments`, { query: { limit: 30, cursor } }),
+  replies: (id: string, commentId: string, cursor: string | null) =>
+    call<CommentPage>("GET", `${video(id)}/comments/${encodeURIComponent(commentId)}/replies`, { query: { limit: 50, cursor } }),
+  likeComment: (id: string, commentId: string, on: boolean) =>
+    call<void>(on ? "POST" : "DELETE", `${video(id)}/comments/${encodeURIComponent(commentId)}/like`),
+  deleteComment: (id: string, commentId: string) => call<void>("DELETE", `${video(id)}/comments/${encodeURIComponent(commentId)}`),
   comment: (id: string, text: string, parentId: string | null) =>
     call<Comment>("POST", `${video(id)}/comment`, { body: parentId ? { text, parentId } : { text } }),
 
@@ -53,7 +58,8 @@ export const api = {
   updateMe: (body: { displayName?: string; bio?: string; private?: boolean }) => call<User>("PATCH", user("me"), { body }),
   exportMe: () => call<unknown>("GET", `${user("me")}/export`),
   deleteMe: () => call<void>("DELETE", user("me")),
-  resetFeed: () => call<void>("POST", "/api/v1/feed/reset"),
+  steerFeed: (body: { action: "more" | "less" | "not_interested" | "reset"; videoId?: string }) =>
+    call<void>("POST", "/api/v1/feed/controls", { body }),
 
   initUpload: (filename: string, filesize: number, durationMs: number) =>
     call<UploadTicket>("POST", "/api/v1/videos/upload/init", { body: { filename, filesize, durationMs } }),

@@ -35,15 +35,21 @@ export type FeedItem = {
   urls: Record<string, string>;
   thumbnail: string;
   thumbhash: string;
-  start: StartHint;
+  /** null while a video of one's own does not play yet. */
+  start: StartHint | null;
   viewCount: number;
   likeCount: number;
   commentCount: number;
   shareCount: number;
   liked: boolean;
+  bookmarked?: boolean;
   createdAtMs: number;
-  impression: string;
-  why: Why;
+  /** Feed items only. */
+  impression?: string;
+  why?: Why;
+  /** Videos asked for by name only. */
+  status?: VideoState;
+  reason?: string | null;
 };
 
 export type FeedPage = { videos: FeedItem[]; nextCursor: string; isFallback: boolean };
@@ -55,6 +61,8 @@ export type Comment = {
   parentId: string | null;
   likeCount: number;
   replyCount: number;
+  liked?: boolean;
+  pinned?: boolean;
   createdAtMs: number;
 };
 export type CommentPage = { comments: Comment[]; nextCursor: string | null };

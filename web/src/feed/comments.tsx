@@ -1,14 +1,15 @@
-/** Comments of a clip, newest first, with replies one level deep. */
+/** Comments of a clip, pinned and newest first; replies open under their comment. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { MessageCircle, SendHorizontal, X } from "lucide-preact";
+import { Heart, MessageCircle, Pin, SendHorizontal, Trash2, X } from "lucide-preact";
 import { api } from "../api/calls";
-import type { Comment, FeedItem } from "../api/types";
-import { ago, t, tn } from "../i18n/i18n";
+import type { Comment, CommentPage, FeedItem } from "../api/types";
+import { ago, count, t, tn } from "../i18n/i18n";
 import { Avatar } from "../parts/avatar";
 import { Sheet } from "../parts/sheet";
 import { Note, Spinner } from "../parts/states";
 import { links } from "../routing/router";
 import { withAccount } from "../session/gate";
+import { me } from "../session/session";
 import type { Deck } from "./deck";
 import { tell } from "./engagement";
 import type { FeedList } from "./feed_list";
@@ -16,53 +17,86 @@ import type { FeedList } from "./feed_list";
 type Props = { item: FeedItem; list: FeedList; deck: Deck; onClose: () => void };
 const LONGEST = 500;
 
+/** Comments by thread: what came from the API, and what this viewer did since. */
+type Thread = { root: Comment; replies: Comment[]; open: boolean; cursor: string | null };
+
+const threadOf = (root: Comment): Thread => ({ root, replies: [], open: false, cursor: null });
+
 export function Comments({ item, list, deck, onClose }: Props) {
-  const [comments, setComments] = useState<Comment[] | null>(null);
+  const [threads, setThreads] = useState<Thread[] | null>(null);
   const [cursor, setCursor] = useState<string | null>(null);
   const [replyTo, setReplyTo] = useState<Comment | null>(null);
+  const change = (id: string, how: (thread: Thread) => Thread): void =>
+    setThreads((known) => (known ?? []).map((thread) => (thread.root.id === id ? how(thread) : thread)));
 
   const load = async (from: string | null): Promise<void> => {
     try {
       const page = await api.comments(item.id, from);
-      setComments((known) => [...(from ? (known ?? []) : []), ...page.comments]);
+      setThreads((known) => [...(from ? (known ?? []) : []), ...page.comments.map(threadOf)]);
       setCursor(page.nextCursor ?? null);
     } catch (error) {
-      setComments((known) => known ?? []);
+      setThreads((known) => known ?? []);
       tell(error);
     }
   };
   useEffect(() => void load(null), [item.id]);
 
+  const openReplies = (thread: Thread): void => {
+    const add = (page: CommentPage) => (known: Thread): Thread => ({
+      ...known,
+      open: true,
+      cursor: page.nextCursor ?? null,
+      replies: withoutDoubles([...known.replies, ...page.comments]),
+    });
+    api.replies(item.id, thread.root.id, thread.cursor).then((page) => change(thread.root.id, add(page)), tell);
+  };
   const send = async (text: string): Promise<void> => {
     const parent = replyTo ? (replyTo.parentId ?? replyTo.id) : null;
     const posted = await api.comment(item.id, text, parent);
-    setComments((known) => [posted, ...(known ?? [])]);
+    if (parent)
+      change(parent, (thread) => ({
+        ...thread,
+        open: true,
+        replies: [...thread.replies, posted],
+        root: { ...thread.root, replyCount: thread.root.replyCount + 1 },
+      }));
+    else setThreads((known) => [threadOf(posted), ...(known ?? [])]);
     setReplyTo(null);
     list.patch(item.id, { commentCount: item.commentCount + 1 });
     deck.act({ commented: true });
   };
+  const remove = (comment: Comment): void => {
+    api.deleteComment(item.id, comment.id).then(() => {
+      setThreads((known) =>
+        (known ?? [])
+          .filter(({ root }) => root.id !== comment.id)
+          .map((thread) => ({ ...thread, replies: thread.replies.filter(({ id }) => id !== comment.id) })),
+      );
+      list.patch(item.id, { commentCount: Math.max(0, item.commentCount - 1) });
+    }, tell);
+  };
 
+  const line = (comment: Comment) => <CommentLine video={item} comment={comment} onReply={setReplyTo} onRemove={remove} />;
+  const footer = <Composer replyTo={replyTo} onCancelReply={() => setReplyTo(null)} onSend={send} />;
   return (
-    <Sheet
-      side
-      title={tn("commentCount", item.commentCount)}
-      onClose={onClose}
-      footer={<Composer replyTo={replyTo} onCancelReply={() => setReplyTo(null)} onSend={send} />}
-    >
-      {comments === null && <Spinner />}
-      {comments?.length === 0 && <Note icon={MessageCircle} title={t("noComments")} hint={t("noCommentsHint")} />}
+    <Sheet side title={tn("commentCount", item.commentCount)} onClose={onClose} footer={footer}>
+      {threads === null && <Spinner />}
+      {threads?.length === 0 && <Note icon={MessageCircle} title={t("noComments")} hint={t("noCommentsHint")} />}
       <ul class="comments">
-        {threads(comments ?? []).map(({ root, replies }) => (
-          <li key={root.id}>
-            <CommentLine comment={root} onReply={setReplyTo} />
-            {replies.length > 0 && (
+        {(threads ?? []).map((thread) => (
+          <li key={thread.root.id}>
+            {line(thread.root)}
+            {thread.replies.length > 0 && (
               <ul class="replies">
-                {replies.map((reply) => (
-                  <li key={reply.id}>
-                    <CommentLine comment={reply} onReply={setReplyTo} />
-                  </li>
+                {thread.replies.map((reply) => (
+                  <li key={reply.id}>{line(reply)}</li>
                 ))}
               </ul>
+            )}
+            {unread(thread) > 0 && (
+              <button type="button" class="text-button replies-more" onClick={() => openReplies(thread)}>
+                {tn("showReplies", unread(thread))}
+              </button>
             )}
           </li>
         ))}
@@ -76,26 +110,28 @@ export function Comments({ item, list, deck, onClose }: Props) {
   );
 }
 
-/** Replies under their parents, oldest first; a reply whose parent is not on this page stands alone. */
-export function threads(comments: Comment[]): { root: Comment; replies: Comment[] }[] {
-  const roots = new Set(comments.filter((comment) => !comment.parentId).map(({ id }) => id));
-  return comments
-    .filter((comment) => !comment.parentId || !roots.has(comment.parentId))
-    .map((root) => ({
-      root,
-      replies: comments.filter((comment) => comment.parentId === root.id).sort((a, b) => a.createdAtMs - b.createdAtMs),
-    }));
+function unread({ root, replies, open, cursor }: Thread): number {
+  return open && !cursor ? 0 : Math.max(0, root.replyCount - replies.length);
 }
 
-function CommentLine({ comment, onReply }: { comment: Comment; onReply: (comment: Comment) => void }) {
+function withoutDoubles(comments: Comment[]): Comment[] {
+  return [...new Map(comments.map((comment) => [comment.id, comment])).values()];
+}
+
+type LineProps = { video: FeedItem; comment: Comment; onReply: (comment: Comment) => void; onRemove: (comment: Comment) => void };
+
+function CommentLine({ video, comment, onReply, onRemove }: LineProps) {
+  const { user } = comment;
+  const removable = me.value !== null && (me.value.id === user.id || me.value.id === video.user.id);
   return (
     <div class="comment">
-      <a href={links.profile(comment.user.username)} tabIndex={-1} aria-hidden="true">
-        <Avatar user={comment.user} size={36} />
+      <a href={links.profile(user.username)} tabIndex={-1} aria-hidden="true">
+        <Avatar user={user} size={36} />
       </a>
-      <div>
+      <div class="comment-body">
         <p class="comment-who">
-          <a href={links.profile(comment.user.username)}>{comment.user.displayName || comment.user.username}</a>
+          <a href={links.profile(user.username)}>{user.displayName || user.username}</a>
+          {comment.pinned && <Pin size={13} aria-label="pinned" />}
           <time>{ago(comment.createdAtMs)}</time>
         </p>
         <p class="comment-text" dir="auto">
@@ -104,8 +140,33 @@ function CommentLine({ comment, onReply }: { comment: Comment; onReply: (comment
         <button type="button" class="text-button" onClick={() => onReply(comment)}>
           {t("reply")}
         </button>
+        {removable && (
+          <button type="button" class="icon-button small" aria-label={t("deleteComment")} onClick={() => onRemove(comment)}>
+            <Trash2 size={14} aria-hidden="true" />
+          </button>
+        )}
       </div>
+      <CommentLike videoId={video.id} comment={comment} />
     </div>
+  );
+}
+
+function CommentLike({ videoId, comment }: { videoId: string; comment: Comment }) {
+  const [liked, setLiked] = useState(comment.liked ?? false);
+  const shift = liked === (comment.liked ?? false) ? 0 : liked ? 1 : -1;
+  const toggle = (): void =>
+    withAccount(() => {
+      setLiked(!liked);
+      api.likeComment(videoId, comment.id, !liked).catch((error: unknown) => {
+        setLiked(liked);
+        tell(error);
+      });
+    });
+  return (
+    <button type="button" class={`comment-like ${liked ? "is-on" : ""}`} aria-pressed={liked} aria-label={t("likeComment")} onClick={toggle}>
+      <Heart size={16} fill={liked ? "currentColor" : "none"} aria-hidden="true" />
+      <span>{count(Math.max(0, comment.likeCount + shift))}</span>
+    </button>
   );
 }
 

@@ -131,10 +131,8 @@ export class Deck {
   }
 
   private begin(player: ClipPlayer): void {
-    const next = this.items[this.index + (this.index < this.previous ? -1 : 1)];
-    const clip: Clip | null = next ? clipOf(next) : null;
     this.warmed = player.warmNow;
-    player.activate(this.asked.at, clip?.mp4Url ? { url: clip.mp4Url, prefixBytes: clip.prefixBytes } : null);
+    player.activate(this.asked.at);
     this.rewarm();
   }
 
@@ -150,17 +148,28 @@ export class Deck {
   }
 
   private rewarm(): void {
+    const returning = this.previous > this.index && this.previous >= 0;
+    const forward = returning ? -1 : 1;
     const facts = {
       healthy: this.activePlayer?.healthy ?? false,
       savingData: savingData(),
-      returning: this.previous > this.index && this.previous >= 0,
+      returning,
+      nextReady: this.playerAt(forward)?.warmNow ?? false,
     };
     // Nearest first, so that the next clip's bytes are asked for before the one after it.
-    for (const distance of facts.returning ? [-1, -2, 1, 2] : [1, 2, -1, -2]) {
-      const item = this.items[this.index + distance];
-      const player = item && this.players.get(item.id);
-      player?.warm(warmthFor(distance, facts));
+    for (const distance of [forward, 2 * forward, -forward, -2 * forward]) {
+      this.playerAt(distance)?.warm(warmthFor(distance, facts), this.clipAt(distance + forward));
     }
+  }
+
+  private playerAt(distance: number): ClipPlayer | undefined {
+    const item = this.items[this.index + distance];
+    return item && this.players.get(item.id);
+  }
+
+  private clipAt(distance: number): Clip | null {
+    const item = this.items[this.index + distance];
+    return item ? clipOf(item) : null;
   }
 
   /** Close the books on the active clip: one report, if it was really asked for. */

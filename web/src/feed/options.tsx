@@ -1,5 +1,6 @@
 /** What a viewer can do about a clip and about playing: speed, captions, data, "not interested", why it is here. */
-import { EyeOff, Gauge, Leaf, Link2, Sparkles } from "lucide-preact";
+import { EyeOff, Gauge, Leaf, Link2, Sparkles, ThumbsUp } from "lucide-preact";
+import { api } from "../api/calls";
 import type { FeedItem } from "../api/types";
 import { t } from "../i18n/i18n";
 import { Sheet } from "../parts/sheet";
@@ -17,9 +18,14 @@ export function Options({ item, deck, onClose, onSkip }: Props) {
   const { speed, dataSaver } = preferences.value;
   const skip = (): void => {
     deck.act({ notInterested: true });
+    void api.steerFeed({ action: "not_interested", videoId: item.id }).catch(() => undefined); // the watch event says it too
     toast(t("notInterestedDone"));
     onClose();
     onSkip();
+  };
+  const more = (): void => {
+    api.steerFeed({ action: "more", videoId: item.id }).then(() => toast(t("moreLikeThisDone")), tell);
+    onClose();
   };
   const copy = (): void => {
     copyLink(new URL(links.video(item.id), location.origin).href).catch(tell);
@@ -70,6 +76,10 @@ export function Options({ item, deck, onClose, onSkip }: Props) {
           onChange={(event) => prefer({ dataSaver: event.currentTarget.checked ? "on" : "auto" })}
         />
       </label>
+      <button type="button" class="option-row" onClick={more}>
+        <ThumbsUp size={20} aria-hidden="true" />
+        <span>{t("moreLikeThis")}</span>
+      </button>
       <button type="button" class="option-row" onClick={skip}>
         <EyeOff size={20} aria-hidden="true" />
         <span>{t("notInterested")}</span>

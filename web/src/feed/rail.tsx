@@ -13,7 +13,7 @@ import type { FeedList } from "./feed_list";
 type Props = { item: FeedItem; list: FeedList; deck: Deck; onComments: () => void; onOptions: () => void };
 
 export function Rail({ item, list, deck, onComments, onOptions }: Props) {
-  const isSaved = saved.value.get(item.id) ?? false;
+  const isSaved = saved.value.get(item.id) ?? item.bookmarked ?? false;
   return (
     <div class="rail" data-no-swipe>
       <CreatorButton item={item} deck={deck} />

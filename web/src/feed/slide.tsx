@@ -45,7 +45,7 @@ export function Slide({ item, position, total, active, deck, list, onComments, o
       data-video-id={item.id}
     >
       <div class="stage" data-shape={ratio > 1.05 ? "wide" : ratio > 0.75 ? "square" : "tall"}>
-        {placeholder && <div class="backdrop" style={{ backgroundImage: `url(${placeholder})` }} />}
+        <div class="backdrop" style={{ backgroundImage: `url("${placeholder || item.thumbnail}")` }} />
         <Poster src={item.thumbnail} />
         <div class="picture" ref={host} />
         <div class="shade" />

@@ -18,10 +18,10 @@ export function clipOf(item: FeedItem): Clip {
   return {
     id: item.id,
     masterUrl: item.urls.master ?? "",
-    mp4Url: item.start.mp4Url || item.urls.mp4 || "",
-    firstRung: item.start.rendition,
-    playlist: item.start.playlist,
-    prefixBytes: item.start.prefixBytes,
+    mp4Url: item.start?.mp4Url || item.urls.mp4 || "",
+    firstRung: item.start?.rendition ?? "",
+    playlist: item.start?.playlist ?? "",
+    prefixBytes: item.start?.prefixBytes ?? 0,
     durationMs: item.durationMs,
     shortEdge: Math.min(item.width, item.height),
   };
@@ -59,16 +59,20 @@ export function wantsUpgrade(facts: UpgradeFacts): boolean {
 
 export type Warmth = "cold" | "prefix" | "buffered";
 
+export type WarmthFacts = { healthy: boolean; savingData: boolean; returning: boolean; nextReady: boolean };
+
 /**
- * What each mounted slide should hold, by distance from the active one (positive = ahead of the viewer).
+ * What each mounted slide should hold, by distance from the active one (positive = further down the feed).
  * Nothing is warmed until the active clip has `healthy` buffer: a neighbour never competes with what is being watched.
+ * The one after next is prepared once the next is ready. Behind the viewer only first bytes are kept.
  */
-export function warmthFor(distance: number, facts: { healthy: boolean; savingData: boolean; returning: boolean }): Warmth {
+export function warmthFor(distance: number, facts: WarmthFacts): Warmth {
   if (!facts.healthy || distance === 0) return "cold";
   const ahead = facts.returning ? -distance : distance;
   if (facts.savingData) return ahead === 1 ? "prefix" : "cold";
   if (ahead === 1) return "buffered";
-  return ahead === 2 || ahead === -1 || ahead === -2 ? "prefix" : "cold";
+  if (ahead === 2) return facts.nextReady ? "buffered" : "cold";
+  return ahead === -1 ? "prefix" : "cold";
 }
 
 /** Seconds of media after `at` that are buffered without a gap. */

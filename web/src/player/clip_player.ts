@@ -8,7 +8,6 @@
 import { savingData } from "../session/preferences";
 import { expectedBandwidthBps, learnBandwidth } from "./bandwidth";
 import { bufferedAhead, chooseStart, type Clip, type Warmth, wantsUpgrade } from "./clip";
-import { nextObject, type NextObject, withCmcd } from "./cmcd";
 import { HandOver } from "./hand_over";
 import type { PrefixStore } from "./prefix_store";
 import { onNextFrame } from "./start_clock";
@@ -75,19 +74,19 @@ export class ClipPlayer {
   }
 
   /** Hold what `warmth` says, no more. Never called for the active clip. */
-  warm(warmth: Warmth): void {
+  warm(warmth: Warmth, next: Clip | null): void {
     if (this.active) return;
     if (warmth === "cold") {
       this.prefixes.cancel(this.clip);
       this.stream?.rest();
       return;
     }
-    this.prefixes.warm(this.clip);
+    this.prefixes.warm(this.clip, next);
     if (warmth === "buffered" && loadedStreamModule() && !this.stream && !this.lead.src) this.openStream(this.lead, 0);
   }
 
   /** Become the clip being watched. `askedAt` is the performance.now() of the tap or swipe. */
-  activate(askedAt: number, next: NextObject | null): void {
+  activate(askedAt: number): void {
     this.active = true;
     this.wanted = true;
     this.meter.reset();
@@ -100,7 +99,7 @@ export class ClipPlayer {
       hasMp4: this.clip.mp4Url !== "",
     });
     if (start === "stream") this.runStream();
-    else if (!this.lead.currentSrc && !this.lead.src) this.lead.src = start === "native" ? this.clip.masterUrl : this.leadUrl(next);
+    else if (!this.lead.currentSrc && !this.lead.src) this.lead.src = start === "native" ? this.clip.masterUrl : this.clip.mp4Url;
     this.play();
     this.cancelFrame?.();
     this.cancelFrame = onNextFrame(this.lead, (at) => this.firstFrame(at));
@@ -158,10 +157,6 @@ export class ClipPlayer {
     this.lead.remove();
   }
 
-  private leadUrl(next: NextObject | null): string {
-    return withCmcd(this.clip.mp4Url, { cid: this.clip.id, ot: "av", sf: "o", su: true, ...nextObject(this.clip.mp4Url, next) });
-  }
-
   private openStream(element: HTMLVideoElement, startAt: number): Stream | null {
     const module = loadedStreamModule();
     if (!module?.streamSupported() || !this.clip.masterUrl) return null;
@@ -188,7 +183,7 @@ export class ClipPlayer {
     this.stream = null;
     if (!this.clip.mp4Url) return this.events.onState("failed");
     const at = this.lead.currentTime;
-    this.lead.src = this.leadUrl(null);
+    this.lead.src = this.clip.mp4Url;
     this.lead.currentTime = at;
     if (this.active) this.play();
   }

@@ -1,6 +1,7 @@
 /** First bytes (init + first fragment) of clips about to be watched: fetched once, bounded, cancelled when not wanted. */
+import { learnBandwidth } from "./bandwidth";
 import type { Clip } from "./clip";
-import { withCmcd } from "./cmcd";
+import { cmcdHeaders, nextObject } from "./cmcd";
 
 /** Twelve prefixes of about 100 kB: the neighbours of a fast swiper, never a memory worry. */
 const CAPACITY = 12;
@@ -14,11 +15,12 @@ export class PrefixStore {
   /** What warming cost and what of it was watched: the difference is waste. */
   readonly tally: PrefixTally = { fetchedBytes: 0, usedBytes: 0 };
 
-  warm(clip: Clip): void {
+  /** `next` is the clip after this one: the PoP may fetch its first bytes meanwhile (CMCD `nor`). */
+  warm(clip: Clip, next: Clip | null): void {
     if (this.entries.has(clip.mp4Url) || clip.prefixBytes <= 0 || !clip.mp4Url) return;
     const abort = new AbortController();
     const entry: Entry = { bytes: null, abort, ready: Promise.resolve(null), used: false };
-    entry.ready = this.fetchPrefix(clip, abort.signal).then((bytes) => {
+    entry.ready = this.fetchPrefix(clip, next, abort.signal).then((bytes) => {
       entry.bytes = bytes;
       if (bytes) this.tally.fetchedBytes += bytes.byteLength;
       else this.entries.delete(clip.mp4Url);
@@ -52,15 +54,20 @@ export class PrefixStore {
     return entry !== undefined && (entry.bytes === null || end <= entry.bytes.byteLength);
   }
 
-  private async fetchPrefix(clip: Clip, signal: AbortSignal): Promise<ArrayBuffer | null> {
-    const url = withCmcd(clip.mp4Url, { cid: clip.id, ot: "av", sf: "h" });
+  private async fetchPrefix(clip: Clip, next: Clip | null, signal: AbortSignal): Promise<ArrayBuffer | null> {
+    const announced = next ? nextObject(clip.mp4Url, { url: next.mp4Url, prefixBytes: next.prefixBytes }) : {};
+    const headers = { Range: `bytes=0-${clip.prefixBytes - 1}`, ...cmcdHeaders({ cid: clip.id, ot: "av", sf: "h", ...announced }) };
     try {
-      const response = await fetch(url, {
-        headers: { Range: `bytes=0-${clip.prefixBytes - 1}` },
+      const response = await fetch(clip.mp4Url, {
+        headers,
         signal,
         priority: "low",
       } as RequestInit);
-      return response.status === 206 ? await response.arrayBuffer() : null;
+      if (response.status !== 206) return null;
+      const began = performance.now();
+      const bytes = await response.arrayBuffer();
+      learnFrom(bytes.byteLength, performance.now() - began);
+      return bytes;
     } catch {
       return null; // cancelled or offline: the clip simply starts cold
     }
@@ -73,6 +80,11 @@ export class PrefixStore {
       this.entries.delete(key);
     }
   }
+}
+
+/** A body that took long enough to be timed says how fast the link is; a shorter one came out of a buffer. */
+function learnFrom(bytes: number, elapsedMs: number): void {
+  if (bytes > 30_000 && elapsedMs > 4) learnBandwidth((bytes * 8_000) / elapsedMs);
 }
 
 export function stripQuery(url: string): string {

@@ -52,7 +52,6 @@ export class Stream {
     if (this.closed) return;
     this.hls.config.maxBufferLength = PLAYING_BUFFER_S;
     this.hls.config.maxMaxBufferLength = PLAYING_BUFFER_S * 2;
-    this.hls.nextLoadLevel = -1;
     this.hls.startLoad(-1);
   }
 
@@ -90,7 +89,7 @@ function configFor({ clip, prefixes, bandwidthBps, startAt }: StreamOptions): Pa
     maxMaxBufferLength: warm ? WARM_BUFFER_S : PLAYING_BUFFER_S,
     backBufferLength: 30,
     enableWorker: false, // fragments are MP4 already: a worker only adds its own start-up
-    cmcd: { sessionId, contentId: clip.id, useHeaders: false },
+    cmcd: { sessionId, contentId: clip.id, useHeaders: true },
     pLoader: inlinedPlaylistLoader(clip),
     fLoader: prefixLoader(prefixes),
   } as Partial<HlsConfig>;

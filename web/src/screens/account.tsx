@@ -1,9 +1,12 @@
 /** Sign-in, sign-up and interests as pages of their own. */
 import { useState } from "preact/hooks";
-import { Check } from "lucide-preact";
+import {
+  AudioLines, Bike, BookOpen, Car, Check, ChefHat, Clapperboard, Cpu, Dumbbell, FlaskConical, Gamepad2, Hammer, Laugh, Leaf,
+  type LucideIcon, Music, Palette, PawPrint, Plane, Shirt, Sparkles, Trophy,
+} from "lucide-preact";
 import { api } from "../api/calls";
 import { tell } from "../feed/engagement";
-import { t } from "../i18n/i18n";
+import { type Key, t } from "../i18n/i18n";
 import { Logo } from "../parts/logo";
 import { navigate } from "../routing/router";
 import { LoginForm, SignUpForm } from "./account_forms";
@@ -37,11 +40,11 @@ export function SignUpScreen() {
 }
 
 /** Words sent as they are: the PoP matches them against hashtags and the text space. */
-const INTERESTS: readonly (readonly [string, string])[] = [
-  ["animals", "🐾"], ["animation", "🎬"], ["art", "🎨"], ["beauty", "💄"], ["comedy", "😂"], ["cooking", "🍳"],
-  ["cycling", "🚲"], ["dance", "💃"], ["diy", "🔨"], ["fashion", "👗"], ["fitness", "💪"], ["football", "⚽"],
-  ["gaming", "🎮"], ["learning", "📚"], ["music", "🎵"], ["nature", "🌿"], ["science", "🔬"], ["tech", "💡"],
-  ["travel", "✈️"], ["vehicles", "🏎️"],
+const INTERESTS: readonly (readonly [string, LucideIcon])[] = [
+  ["animals", PawPrint], ["animation", Clapperboard], ["art", Palette], ["beauty", Sparkles], ["comedy", Laugh],
+  ["cooking", ChefHat], ["cycling", Bike], ["dance", AudioLines], ["diy", Hammer], ["fashion", Shirt], ["fitness", Dumbbell],
+  ["football", Trophy], ["gaming", Gamepad2], ["learning", BookOpen], ["music", Music], ["nature", Leaf],
+  ["science", FlaskConical], ["tech", Cpu], ["travel", Plane], ["vehicles", Car],
 ];
 
 export function InterestsScreen() {
@@ -68,9 +71,10 @@ export function InterestsScreen() {
       <h1>{t("interestsTitle")}</h1>
       <p class="lead">{t("interestsHint")}</p>
       <div class="chips" role="group" aria-label={t("interestsTitle")}>
-        {INTERESTS.map(([word, picture]) => (
+        {INTERESTS.map(([word, Picture]) => (
           <button key={word} type="button" class="chip" aria-pressed={chosen.has(word)} onClick={() => toggle(word)}>
-            <span aria-hidden="true">{chosen.has(word) ? <Check size={18} strokeWidth={3} /> : picture}</span> {word}
+            <span aria-hidden="true">{chosen.has(word) ? <Check size={18} strokeWidth={3} /> : <Picture size={18} />}</span>
+            {t(`interest_${word}` as Key)}
           </button>
         ))}
       </div>

@@ -143,7 +143,7 @@ function Playback() {
 
 function FeedGroup() {
   const reset = (): void => {
-    api.resetFeed().then(() => {
+    api.steerFeed({ action: "reset" }).then(() => {
       forgetFeeds();
       toast(t("resetFeedDone"));
     }, tell);

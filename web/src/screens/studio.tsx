@@ -13,8 +13,6 @@ import { links } from "../routing/router";
 import { me } from "../session/session";
 import { SignInFirst } from "./sign_in_first";
 
-type OwnVideo = FeedItem & { status?: string; reason?: string | null };
-
 export function StudioScreen() {
   const user = me.value;
   const [tab, setTab] = useState<"videos" | "analytics">("videos");
@@ -36,7 +34,7 @@ export function StudioScreen() {
 
 function OwnVideos({ userId }: { userId: string }) {
   const list = useMemo(() => new FeedList((cursor) => api.userVideos(userId, cursor), "profile", false), [userId]);
-  const [doomed, setDoomed] = useState<OwnVideo | null>(null);
+  const [doomed, setDoomed] = useState<FeedItem | null>(null);
   useEffect(() => void list.more(), [list]);
   if (list.problem.value) return <Retry icon={CloudOff} title={t("feedFailed")} hint={list.problem.value.message} onRetry={() => void list.retry()} />;
   if (list.exhausted.value && list.items.value.length === 0)
@@ -50,7 +48,7 @@ function OwnVideos({ userId }: { userId: string }) {
   return (
     <>
       <ul class="own-videos">
-        {(list.items.value as OwnVideo[]).map((item) => (
+        {list.items.value.map((item) => (
           <li key={item.id}>
             <OwnVideoLine item={item} onDelete={() => setDoomed(item)} />
           </li>
@@ -67,7 +65,7 @@ function OwnVideos({ userId }: { userId: string }) {
   );
 }
 
-function OwnVideoLine({ item, onDelete }: { item: OwnVideo; onDelete: () => void }) {
+function OwnVideoLine({ item, onDelete }: { item: FeedItem; onDelete: () => void }) {
   const status = item.status ?? "ready";
   const key = `status_${status}`;
   return (
@@ -92,7 +90,7 @@ function OwnVideoLine({ item, onDelete }: { item: OwnVideo; onDelete: () => void
   );
 }
 
-function DeleteSheet({ item, list, onClose }: { item: OwnVideo; list: FeedList; onClose: () => void }) {
+function DeleteSheet({ item, list, onClose }: { item: FeedItem; list: FeedList; onClose: () => void }) {
   const remove = (): void => {
     api.deleteVideo(item.id).then(() => {
       list.drop(item.id);

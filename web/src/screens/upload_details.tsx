@@ -25,6 +25,11 @@ export const FILTERS: readonly (readonly [string, string])[] = [
   ["cool", "hue-rotate(-12deg) saturate(1.08) brightness(1.03)"],
   ["mono", "grayscale(1)"],
   ["fade", "contrast(.86) brightness(1.08) saturate(.82)"],
+  ["sepia", "sepia(.85)"],
+  ["noir", "grayscale(1) contrast(1.4) brightness(.92)"],
+  ["vintage", "sepia(.45) contrast(.92) saturate(.85)"],
+  ["punch", "contrast(1.28) saturate(1.2)"],
+  ["dream", "brightness(1.1) saturate(1.15) contrast(.9)"],
 ];
 const STRIP_FRAMES = 8;
 const SHORTEST_S = 1;
@@ -36,20 +41,27 @@ export function hashtagsIn(text: string): string[] {
   return [...new Set(words.filter(Boolean))].slice(0, 30);
 }
 
-type Edit = { start: number; end: number; filter: string; cover: number };
+export type Edit = { start: number; end: number; look: string; cover: number; speed: number; mute: boolean };
 
-/** Pure: only what differs from the file as it is. Times in milliseconds. */
-export function editsOf({ start, end, filter, cover }: Edit, durationS: number): Record<string, unknown> | null {
+const UNTOUCHED = { look: "none", cover: 0, speed: 1, mute: false };
+const SPEEDS = [0.5, 1, 1.5, 2];
+
+/** Pure: only what differs from the file as it is. The cover is on the clock of the result, the trim on the source's. */
+export function editsOf({ start, end, look, cover, speed, mute }: Edit, durationS: number): Record<string, unknown> | null {
   const edits: Record<string, unknown> = {};
-  if (start > 0.05 || end < durationS - 0.05) edits.trim = { startMs: Math.round(start * 1000), endMs: Math.round(end * 1000) };
-  if (filter !== "none") edits.filter = filter;
-  if (cover > 0) edits.thumbnailAtMs = Math.round(Math.max(0, cover - start) * 1000);
+  const ms = (seconds: number): number => Math.round(seconds * 1000);
+  if (start > 0.05) edits.trimStartMs = ms(start);
+  if (end < durationS - 0.05) edits.trimEndMs = ms(end);
+  if (look !== "none") edits.look = look;
+  if (speed !== 1) edits.speed = speed;
+  if (mute) edits.mute = true;
+  if (cover > 0) edits.thumbnailMs = ms(Math.max(0, Math.min(cover, end) - start) / speed);
   return Object.keys(edits).length > 0 ? edits : null;
 }
 
 export function UploadDetails({ file, url, facts, sending, onRetry, onChange, onPost }: Props) {
   const durationS = (facts?.durationMs ?? 0) / 1000;
-  const [edit, setEdit] = useState<Edit>({ start: 0, end: durationS, filter: "none", cover: 0 });
+  const [edit, setEdit] = useState<Edit>({ start: 0, end: durationS, ...UNTOUCHED });
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const submit = (event: SubmitEvent): void => {
@@ -150,9 +162,10 @@ function Preview({ url, edit, durationS }: { url: string; edit: Edit; durationS:
   }, [edit.start, edit.end]);
   const keepInside = (): void => {
     const element = video.current;
+    if (element) element.playbackRate = edit.speed;
     if (element && edit.end < durationS && element.currentTime >= edit.end) element.currentTime = edit.start;
   };
-  const filter = FILTERS.find(([name]) => name === edit.filter)?.[1] ?? "none";
+  const filter = FILTERS.find(([name]) => name === edit.look)?.[1] ?? "none";
   return <video ref={video} src={url} style={{ filter }} muted loop autoplay playsInline controls onTimeUpdate={keepInside} />;
 }
 
@@ -192,13 +205,33 @@ function Shaping({ url, durationS, edit, onEdit }: ShapingProps) {
       <span class="shaping-label">{t("filter")}</span>
       <div class="filters" role="radiogroup" aria-label={t("filter")}>
         {FILTERS.map(([name, css]) => (
-          <button key={name} type="button" role="radio" aria-checked={edit.filter === name} onClick={() => onEdit({ ...edit, filter: name })}>
+          <button key={name} type="button" role="radio" aria-checked={edit.look === name} onClick={() => onEdit({ ...edit, look: name })}>
             <span class="filter-swatch" style={{ backgroundImage: strip[2] ? `url(${strip[2]})` : "none", filter: css }} />
             {name}
           </button>
         ))}
       </div>
       <div class="ranges">{range(edit.cover, t("cover"), (cover) => onEdit({ ...edit, cover }))}</div>
+      <div class="option-row" role="radiogroup" aria-label={t("speed")}>
+        <span>{t("speed")}</span>
+        <div class="segmented">
+          {SPEEDS.map((speed) => (
+            <button key={speed} type="button" role="radio" aria-checked={edit.speed === speed} onClick={() => onEdit({ ...edit, speed })}>
+              {speed}×
+            </button>
+          ))}
+        </div>
+      </div>
+      <label class="option-row">
+        <span>{t("muteOriginal")}</span>
+        <input
+          type="checkbox"
+          role="switch"
+          class="switch"
+          checked={edit.mute}
+          onChange={(event) => onEdit({ ...edit, mute: event.currentTarget.checked })}
+        />
+      </label>
     </fieldset>
   );
 }
