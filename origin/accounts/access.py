@@ -44,7 +44,8 @@ class AccessStore:
             mine = await connection.fetchrow(
                 """select exists (select 1 from restrictions where user_id = $1 and target_id = $2 and kind = 'block')
                        as blocks,
-                   exists (select 1 from follows where follower_id = $1 and followee_id = $2) as follows""",
+                   exists (select 1 from follows
+                       where follower_id = $1 and followee_id = $2 and accepted) as follows""",
                 viewer,
                 owner,
             )

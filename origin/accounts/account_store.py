@@ -64,6 +64,7 @@ class NewAccount:
     password_hash: str | None
     birthdate: dt.date | None
     teen: bool
+    tier: str = "free"
 
 
 class AccountStore:
@@ -89,8 +90,8 @@ class AccountStore:
             raise UsernameTaken(f"{new.username!r} is taken: choose another")
         async with self._shards.write(Family.USER, new.id) as connection:
             await connection.execute(
-                """insert into users (id, shard, username, display_name, password_hash, birthdate, teen, private)
-                   values ($1, $2, $3, $4, $5, $6, $7, $7)""",  # teens start private (SPEC A2)
+                """insert into users (id, shard, username, display_name, password_hash, birthdate, teen, private, tier)
+                   values ($1, $2, $3, $4, $5, $6, $7, $7, $8)""",  # teens start private (SPEC A2)
                 new.id,
                 shard_of(Family.USER, new.id),
                 new.username,
@@ -98,9 +99,12 @@ class AccountStore:
                 new.password_hash,
                 new.birthdate,
                 new.teen,
+                new.tier,
             )
         async with self._shards.control() as control:
-            await control.execute("update usernames set confirmed = true where user_id = $1", new.id)
+            await control.execute(
+                "update usernames set confirmed = true, listed = $2 where user_id = $1", new.id, not new.teen
+            )
 
     async def id_of(self, name_key: str) -> UserId | None:
         async with self._shards.control() as control:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -35,6 +35,8 @@ class LogoutBody(Wire, frozen=True, kw_only=True):
 
 class InternalUser(Wire, frozen=True, kw_only=True):
     username: Annotated[str, Meta(max_length=64)]
+    tier: Literal["free", "verified", "creator"] = "free"
+    """Of a user made by this call."""
 
 
 class InternalToken(Wire, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Callable
 
-from foundation.errors import Forbidden
+from foundation.errors import BadInput, Forbidden
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import Snowflake, UserId, created_ms, parse_id
 from origin.accounts.access import AccessStore
@@ -28,6 +28,7 @@ from origin.accounts.session_store import EndReason, SessionStore, user_of
 from origin.accounts.tokens import AccessTokens
 from origin.errors import AccountBanned, TooFast, TooYoung, UnknownUser, UsernameTaken, WrongPassword
 from origin.limits import Limits
+from origin.text import clean_text
 
 
 class AccountRoutes:
@@ -72,7 +73,7 @@ class AccountRoutes:
         account = NewAccount(
             id=UserId(self._ids.next_id()),
             username=username,
-            display_name=body.display_name.strip() or username,
+            display_name=clean_text(body.display_name).strip() or username,
             password_hash=await self._passwords.hash(body.password),
             birthdate=body.birthdate,
             teen=teen,
@@ -158,9 +159,11 @@ class AccountRoutes:
     async def change_profile(self, call: Call[ProfileChange]) -> UserView:
         account = await self._access.actor(call)
         change = call.body
-        await self._accounts.update_profile(
-            account.id, display_name=change.display_name, bio=change.bio, private=change.private
-        )
+        name = clean_text(change.display_name).strip() if change.display_name is not None else None
+        if name == "":
+            raise BadInput("displayName: write something")
+        bio = clean_text(change.bio).strip() if change.bio is not None else None
+        await self._accounts.update_profile(account.id, display_name=name, bio=bio, private=change.private)
         return view(await self._accounts.get(account.id), own=True, followed=False)
 
     @endpoint(
@@ -175,17 +178,23 @@ class AccountRoutes:
         if not self._allow_internal_users:
             raise Forbidden("this installation makes users by registration only (allow_internal_users is off)")
         username = username_key(call.body.username)
-        user_id = await self._accounts.id_of(username) or await self._make_internal(username)
+        user_id = await self._accounts.id_of(username) or await self._make_internal(username, tier=call.body.tier)
         session = await self._sessions.begin(user_id, session_id=self._ids.next_id(), device="internal")
         account = await self._accounts.get(user_id)
         return InternalToken(
             user_id=str(user_id), access_token=self._tokens.issue(account, session_id=session.session_id)
         )
 
-    async def _make_internal(self, username: str) -> UserId:
+    async def _make_internal(self, username: str, *, tier: str) -> UserId:
         user_id = UserId(self._ids.next_id())
         new = NewAccount(
-            id=user_id, username=username, display_name=username, password_hash=None, birthdate=None, teen=False
+            id=user_id,
+            username=username,
+            display_name=username,
+            password_hash=None,
+            birthdate=None,
+            teen=False,
+            tier=tier,
         )
         try:
             await self._accounts.create(new)

@@ -66,16 +66,18 @@ class EngagementStore:
             )
             return True
 
-    async def share(self, share_id: int, video_id: VideoId, user_id: UserId, *, channel: str) -> None:
+    async def share(self, share_id: int, video_id: VideoId, user_id: UserId, *, channel: str, key: str) -> None:
+        """Count a share; the same `key` of the same user counts once ("": every call counts)."""
         async with self._shards.write(Family.VIDEO, video_id) as connection:
             status = await connection.execute(
-                """insert into shares (id, video_id, user_id, shard, channel) values ($1, $2, $3, $4, $5)
-                   on conflict do nothing""",
+                """insert into shares (id, video_id, user_id, shard, channel, key)
+                   values ($1, $2, $3, $4, $5, nullif($6, '')) on conflict do nothing""",
                 share_id,
                 video_id,
                 user_id,
                 shard_of(Family.VIDEO, video_id),
                 channel,
+                key,
             )
             if affected(status):
                 await journal(connection, video_id, shares=1)

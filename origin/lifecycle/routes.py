@@ -25,6 +25,7 @@ from origin.lifecycle.states import VideoState, Visibility, narrowed
 from origin.lifecycle.video import Video, VideoView, media_urls, video_view
 from origin.lifecycle.video_store import VideoStore
 from origin.stores import VIDEO_CHANNEL
+from origin.text import clean_text
 from origin.uploads.messages import VideoStatus
 from origin.uploads.rules import clean_hashtags
 
@@ -149,6 +150,9 @@ class VideoRoutes:
         }
         if not changes:
             raise BadInput("name at least one member to change")
+        for name in ("title", "description"):
+            if name in changes:
+                changes[name] = clean_text(changes[name]).strip()
         if "hashtags" in changes:
             changes["hashtags"] = list(clean_hashtags(tuple(changes["hashtags"])))
         if "visibility" in changes:

@@ -18,6 +18,7 @@ from origin.lifecycle.object_keys import original_key
 from origin.lifecycle.states import VideoState, Visibility, narrowed
 from origin.lifecycle.video import Video
 from origin.lifecycle.video_store import Metadata, VideoStore
+from origin.text import clean_text
 from origin.uploads.messages import Completion
 from origin.uploads.rules import UploadRules, clean_hashtags
 from origin.uploads.upload_store import Upload, UploadStore
@@ -109,8 +110,8 @@ class Uploads:
         if body.publish_at is not None and body.publish_at.tzinfo is None:
             raise BadInput("publishAt: give a time with its zone, e.g. 2026-01-01T12:00:00Z")
         return Metadata(
-            title=body.title.strip(),
-            description=body.description.strip(),
+            title=clean_text(body.title).strip(),
+            description=clean_text(body.description).strip(),
             hashtags=clean_hashtags(body.hashtags),
             sound=sound,
             visibility=narrowed(Visibility(body.visibility), account_private=account.private),

@@ -4,9 +4,11 @@ create table usernames (
     name_key text primary key,          -- casefolded
     user_id bigint not null,
     reserved_at timestamptz not null default now(),
-    confirmed boolean not null default false
+    confirmed boolean not null default false,
+    listed boolean not null default true -- false: never suggested (teens, deleted)
 );
 create unique index usernames_by_user on usernames (user_id);
+create index usernames_prefix on usernames (name_key text_pattern_ops);
 
 create table users (
     id bigint primary key,
@@ -73,6 +75,7 @@ create table follows (
     follower_id bigint not null,
     followee_id bigint not null,
     shard smallint not null,
+    accepted boolean not null default true,     -- false: a private account has not answered yet
     created_at timestamptz not null default now(),
     primary key (follower_id, followee_id)
 );

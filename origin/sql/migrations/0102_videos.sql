@@ -119,7 +119,9 @@ create table shares (
     user_id bigint not null,
     shard smallint not null,
     channel text not null,
-    created_at timestamptz not null default now()
+    key text,
+    created_at timestamptz not null default now(),
+    unique (video_id, user_id, key)
 );
 create index shares_by_video on shares (video_id);
 

@@ -1,0 +1,171 @@
+"""Search over all servers: trigram similarity for what people type, exact tags, prefixes for suggestions.
+
+Each server gives its best page after the cursor; the merge takes the best of them, so the order is global. Candidates
+per server are bounded: a word that half of all titles share costs no more than a rare one.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Any
+
+from foundation.ids import UserId, VideoId
+from foundation.stores.postgres import Connection, Shards
+from foundation.stores.shard_map import Family
+
+_CANDIDATES = 2000
+_BEST_SCORE = 2**31 - 1
+_LAST_US = 2**52  # microseconds: the year 2112
+_LAST_ID = 2**63 - 1
+
+_VIDEOS = f"""
+with words as (select string_to_array($1, ' ') as list),
+near as (
+    select v.id, (1000 * word_similarity($1, lower(v.title || ' ' || v.description)))::int as score
+    from videos v where v.state = 'ready' and v.visibility = 'public' and not v.shadow_banned
+        and $1 <% lower(v.title || ' ' || v.description) limit {_CANDIDATES}),
+tagged as (
+    select h.video_id as id, 900 as score from video_hashtags h, words
+    where h.tag = any(words.list) order by h.published_at desc limit {_CANDIDATES}),
+found as (select id, max(score) as score from (select * from near union all select * from tagged) both_ group by id)
+select f.id, f.score from found f join videos v on v.id = f.id and v.state = 'ready' and not v.shadow_banned
+where (f.score, f.id) < ($2, $3) order by f.score desc, f.id desc limit $4"""  # noqa: S608
+
+_USERS = f"""
+select id, score from (
+    select id, (1000 * greatest(word_similarity($1, lower(username || ' ' || display_name)),
+        case when username = $1 then 1.001 when starts_with(username, $1) then 0.95 else 0 end))::int as score
+    from users where state = 'active' and not teen and not shadow_banned and banned_at is null
+        and ($1 <% lower(username || ' ' || display_name) or lower(username || ' ' || display_name) like $5)
+    limit {_CANDIDATES}) found
+where (score, id) < ($2, $3) order by score desc, id desc limit $4"""  # noqa: S608
+
+_TAG_PAGE = """
+select video_id as id, (extract(epoch from published_at) * 1000000)::bigint as score from video_hashtags
+where tag = $1 and (published_at, video_id) < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3)
+order by published_at desc, video_id desc limit $4"""
+
+_SOUND_PAGE = """
+select id, (extract(epoch from published_at) * 1000000)::bigint as score from videos
+where sound_id = $1 and state = 'ready' and visibility = 'public' and not shadow_banned
+    and (published_at, id) < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3)
+order by published_at desc, id desc limit $4"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """Ids best first with their sort keys; `partial`: a server did not answer."""
+
+    ids: tuple[int, ...]
+    next_key: tuple[int, int] | None
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendingTag:
+    tag: str
+    views: int
+    videos: int
+
+
+class SearchStore:
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+
+    async def videos(self, text: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
+        key = after or (_BEST_SCORE, _LAST_ID)
+        return await self._best(Family.VIDEO, _VIDEOS, (text.lower(), *key, limit + 1), limit=limit)
+
+    async def users(self, text: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
+        """Teens, banned and shadow-banned accounts are never found."""
+        pattern = text.lower().replace("\\", "").replace("%", "").replace("_", r"\_") + "%"
+        key = after or (_BEST_SCORE, _LAST_ID)
+        return await self._best(Family.USER, _USERS, (text.lower(), *key, limit + 1, pattern), limit=limit)
+
+    async def by_hashtag(self, tag: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
+        key = after or (_LAST_US, _LAST_ID)
+        return await self._best(Family.VIDEO, _TAG_PAGE, (tag, *key, limit + 1), limit=limit)
+
+    async def by_sound(self, sound_id: int, *, after: tuple[int, int] | None, limit: int) -> Hits:
+        key = after or (_LAST_US, _LAST_ID)
+        return await self._best(Family.VIDEO, _SOUND_PAGE, (sound_id, *key, limit + 1), limit=limit)
+
+    async def _best(self, family: Family, sql: str, arguments: tuple[object, ...], *, limit: int) -> Hits:
+        async def ask(name: str, connection: Connection) -> list[tuple[int, int]]:
+            async with connection.transaction(readonly=True):
+                # typos: 0.45 finds "guitr lesson" under "guitar lessons", 0.6 (the default) does not
+                await connection.execute("set local pg_trgm.word_similarity_threshold = 0.45")
+                rows = await connection.fetch(sql, *arguments)
+            return [(row["score"], row["id"]) for row in rows]
+
+        scattered = await self._shards.scatter(ask, family=family, fresh=False)
+        merged = heapq.nlargest(limit + 1, (key for keys in scattered.answers for key in keys))
+        return Hits(
+            ids=tuple(snowflake for _, snowflake in merged[:limit]),
+            next_key=merged[limit - 1] if len(merged) > limit else None,
+            partial=bool(scattered.missing),
+        )
+
+    async def suggest(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Hashtags in use and usernames that begin with `prefix` (lower case)."""
+        pattern = prefix.replace("\\", "").replace("%", "").replace("_", r"\_") + "%"
+
+        async def ask(name: str, connection: Connection) -> list[tuple[str, int]]:
+            rows = await connection.fetch(
+                """select tag, count(*) as n from (select tag from video_hashtags where tag like $1 limit 5000) t
+                   group by tag order by n desc limit $2""",
+                pattern,
+                limit,
+            )
+            return [(row["tag"], row["n"]) for row in rows]
+
+        scattered = await self._shards.scatter(ask, family=Family.VIDEO)
+        counts: dict[str, int] = {}
+        for tag, count in (entry for entries in scattered.answers for entry in entries):
+            counts[tag] = counts.get(tag, 0) + count
+        tags = [f"#{tag}" for tag in sorted(counts, key=lambda tag: (-counts[tag], tag))]
+        names = await self._usernames(pattern, limit)
+        return tuple([*tags[: max(limit - len(names), limit // 2)], *names][:limit])
+
+    async def _usernames(self, pattern: str, limit: int) -> list[str]:
+        async with self._shards.control() as connection:
+            rows = await connection.fetch(
+                "select name_key from usernames where name_key like $1 and confirmed and listed limit $2",
+                pattern,
+                limit,
+            )
+        return [f"@{row['name_key']}" for row in rows]
+
+    async def trending_hashtags(self, *, hours: int, limit: int) -> tuple[TrendingTag, ...]:
+        """Most watched tags of the last `hours`; a tag in new videos counts a little before anyone has watched."""
+
+        async def ask(name: str, connection: Connection) -> list[Any]:
+            return list(
+                await connection.fetch(
+                    """select tag, sum(views)::bigint as views, sum(videos)::bigint as videos from (
+                           select tag, views, 0 as videos from hashtag_hours
+                           where hour > now() - make_interval(hours => $1)
+                           union all
+                           select tag, 0, 1 from video_hashtags where published_at > now() - make_interval(hours => $1)
+                       ) both_ group by tag order by sum(views) + sum(videos) desc limit $2""",
+                    hours,
+                    limit * 4,
+                )
+            )
+
+        scattered = await self._shards.scatter(ask, family=Family.VIDEO)
+        totals: dict[str, tuple[int, int]] = {}
+        for row in (row for rows in scattered.answers for row in rows):
+            views, videos = totals.get(row["tag"], (0, 0))
+            totals[row["tag"]] = (views + row["views"], videos + row["videos"])
+        ranked = sorted(totals.items(), key=lambda entry: (-(entry[1][0] + entry[1][1]), entry[0]))
+        return tuple(TrendingTag(tag=tag, views=views, videos=videos) for tag, (views, videos) in ranked[:limit])
+
+
+def video_ids(hits: Hits) -> list[VideoId]:
+    return [VideoId(snowflake) for snowflake in hits.ids]
+
+
+def user_ids(hits: Hits) -> list[UserId]:
+    return [UserId(snowflake) for snowflake in hits.ids]
