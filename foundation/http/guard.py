@@ -50,6 +50,8 @@ class TokenGuard:
                 return Caller(service=holder_of(token, self._service_keys))
             case Access.OPERATOR:
                 return Caller(operator=holder_of(token, self._operator_keys))
+            case Access.ANYONE if service := _find_holder(token, self._service_keys):
+                return Caller(service=service)  # e.g. a PoP fetching media that users may fetch too
             case Access.USER | Access.ANYONE:
                 return (await self.verify(token)).caller()
 
@@ -76,12 +78,18 @@ def bearer(header: str | None) -> str | None:
 
 
 def holder_of(token: str, keys: Mapping[str, Secret]) -> str:
-    """Name of the holder of `token`, compared in constant time. Raises Forbidden if none holds it."""
+    """Name of the holder of `token`. Raises Forbidden if none holds it."""
+    found = _find_holder(token, keys)
+    if not found:
+        raise Forbidden("this key is not known here")
+    return found
+
+
+def _find_holder(token: str, keys: Mapping[str, Secret]) -> str:
+    """Compared in constant time; "" if nobody holds it."""
     given = token.encode()
     found = ""
     for name, key in keys.items():
         if key and hmac.compare_digest(given, str.__str__(key).encode()):
             found = name
-    if not found:
-        raise Forbidden("this key is not known here")
     return found
