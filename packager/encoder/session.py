@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from packager.encoder.gallery import Gallery
 from packager.encoder.pictures import on_grid, stamped_pictures
 from packager.encoder.rung_encoder import RungJob
 from packager.encoder.shape import SCRATCH, ShapeSpec, deinterlaced, shape_spec
-from packager.encoder.stills import write_poster
+from packager.encoder.stills import frame_hashes, write_later_stills, write_poster
 from packager.encoder.survey import Survey, survey
 from packager.encoder.wave import Tap, run_wave
 from packager.errors import Refusal, RefusedInput
@@ -39,6 +40,7 @@ from packager.ladder import Rung, output_rate, rungs_of
 from packager.limits import Limits
 from packager.sound.aac import AacSound, encode_aac
 from packager.sound.chain import RATE, SoundTrack, stereo_blocks
+from packager.sound.fingerprint import fingerprint
 from packager.sound.loudness import gain_db
 from packager.sound.measure import Measured, measure
 
@@ -90,8 +92,11 @@ class Session:
                 loudness_lufs=measured.loudness.integrated_lufs if measured else None,
             )
         )
-        self._first_wave(plan, rungs[0], measured)
-        self._later_waves(plan, rungs[1:])
+        gallery = self._first_wave(plan, rungs[0], measured)
+        with ThreadPoolExecutor(1, thread_name_prefix="stills") as beside:
+            stills = beside.submit(self._later_stills, gallery, measured, float(total / rate))
+            self._later_waves(plan, rungs[1:])
+            self._finish_stills(stills.result())
         shutil.rmtree(self._out / SCRATCH, ignore_errors=True)
         self._emit(Completed(manifest=self._release.manifest()))
 
@@ -129,7 +134,7 @@ class Session:
         self._progress.stage("sound", 1.0)
         return measured, sound
 
-    def _first_wave(self, plan: _Plan, rung: Rung, measured: Measured | None) -> None:
+    def _first_wave(self, plan: _Plan, rung: Rung, measured: Measured | None) -> Gallery:
         """The lowest rung and all stills: after it the clip is playable."""
         pick = self._edits.thumbnail_ms
         gallery = Gallery(
@@ -137,12 +142,28 @@ class Session:
         )
         self._wave(plan, [rung], gallery.see, lambda _: None)
         assert gallery.poster_source is not None
-        self._file(
-            write_poster(self._out, gallery.poster_source, plan.spec, (plan.seen.info.width, plan.seen.info.height))
-        )
+        upright = (plan.seen.info.width, plan.seen.info.height)
+        poster = write_poster(self._out, gallery.poster_source, plan.spec, upright)
+        self._release.amend(thumbhash=poster.thumbhash)
+        self._file(poster.name)
         self._publish()
         self._emit(Playable(manifest=self._release.manifest()))
         self._analysis(gallery, measured)
+        return gallery
+
+    def _later_stills(self, gallery: Gallery, measured: Measured | None, duration_s: float) -> _Later:
+        """Runs beside the later waves; touches no shared state."""
+        return _Later(
+            names=write_later_stills(self._out, gallery, duration_s=duration_s),
+            frame_hashes=frame_hashes(gallery.analysis_frames()),
+            fingerprint=fingerprint(measured.fingerprint_pcm) if measured else None,
+        )
+
+    def _finish_stills(self, later: _Later) -> None:
+        self._release.amend(frame_hashes=later.frame_hashes, audio_fingerprint=later.fingerprint)
+        for name in later.names:
+            self._file(name)
+        self._publish()
 
     def _later_waves(self, plan: _Plan, rungs: tuple[Rung, ...]) -> None:
         if rungs:
@@ -208,6 +229,15 @@ class _Plan:
     total: int
     spec: ShapeSpec
     sound: AacSound | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Later:
+    """What is made beside the later waves."""
+
+    names: tuple[str, ...]
+    frame_hashes: tuple[str, ...]
+    fingerprint: str | None
 
 
 def _no_tap(index: int, picture: av.VideoFrame, shaped: av.VideoFrame) -> None:

@@ -292,7 +292,7 @@ def _describe(
     stream = video_stream(container, video)
     sound = audio_stream(container, audio) if audio is not None else None
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    if not Fraction(1, 8) <= aspect <= 8:
+    if not Fraction(1, 8) <= aspect <= 8 or abs(aspect - 1) < Fraction(1, 100):  # absurd, or rounding of a scaler
         aspect = Fraction(1)
     rotation = -round(first.rotation / 90) * 90 % 360
     width, height = _square(first.width, first.height, aspect)

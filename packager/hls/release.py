@@ -21,6 +21,8 @@ from packager.mp4.avc import aac_codec, avc_codec
 from packager.mp4.rung_file import RungLayout
 from packager.sound.aac import AacSound
 
+MANIFEST = "manifest.json"
+
 
 class Release:
     """The published state of one revision in `out_dir`. Not thread-safe: the session's thread owns it.
@@ -55,7 +57,9 @@ class Release:
         self._manifest = msgspec.structs.replace(self._manifest, **fields)
 
     def note(self, name: str, size_bytes: int) -> None:
-        self._files[name] = size_bytes
+        """List a file in the manifest. manifest.json is not: writing its size down would change it."""
+        if name != MANIFEST:
+            self._files[name] = size_bytes
 
     def add_rung(self, rung: Rung, layout: RungLayout, avcc: bytes, sound: AacSound | None) -> tuple[str, ...]:
         """Write the rung's playlists; returns the names of its final files."""
@@ -88,8 +92,8 @@ class Release:
         verify_master(master, self._out, [rendition for rendition, _ in self._rungs])
         write_whole(self._out / "master.m3u8", master)
         self.note("master.m3u8", len(master.encode()))
-        write_whole(self._out / "manifest.json", msgspec.json.encode(self.manifest()))
-        return "master.m3u8", "manifest.json"
+        write_whole(self._out / MANIFEST, msgspec.json.encode(self.manifest()))
+        return "master.m3u8", MANIFEST
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
