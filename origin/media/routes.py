@@ -84,7 +84,7 @@ class MediaRoutes:
     async def _published(self, request: web.Request) -> Video:
         """The video behind the path, if it is out and the asker may have its bytes. Raises UnknownVideo."""
         video = await self._videos.find(VideoId(int(request.match_info["id"])))
-        if video is None or not video.served or video.region != request.match_info["region"]:
+        if video is None or not video.served:  # the region in the path is the PoP's, not the upload's
             raise UnknownVideo("nothing is published here")
         if not is_open(video) and not self._access.opens(split(request.path)) and not self._is_service(request):
             raise UnknownVideo("nothing is published here")  # 404, not 403: its existence is private too
