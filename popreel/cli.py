@@ -123,12 +123,43 @@ def package(
         _print_json(manifest)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
-def edge(context: typer.Context) -> None:
-    """Run the delivery cache alone in front of any origin (`popreel edge --help`)."""
-    from edge.delivery.standalone import run_edge
+@app.command()
+def edge(
+    origin: Annotated[list[str], typer.Option(help="URL of the origin; again for further ones to fail over to.")],
+    listen: Annotated[str, typer.Option(help="HOST:PORT.")] = "127.0.0.1:9000",
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the disk tier; without it, memory only.", file_okay=False)
+    ] = None,
+    ram: Annotated[str, typer.Option(help="Size of the memory tier, of each worker.")] = "256MiB",
+    disk: Annotated[str, typer.Option(help="Size of the disk tier.")] = "20GiB",
+    workers: Annotated[int, typer.Option(help="Processes that share port and disk.", min=1, max=256)] = 1,
+    admin: Annotated[str | None, typer.Option(help="HOST:PORT of purges and metrics; worker n takes PORT + n.")] = None,
+) -> None:
+    """Run the delivery cache alone, in front of any origin."""
+    from edge.delivery.standalone import parse_size, run_edge
 
-    run_edge(context.args)
+    code = run_edge(
+        origins=origin,
+        listen=listen,
+        cache_dir=cache_dir,
+        ram_bytes=parse_size(ram),
+        disk_bytes=parse_size(disk),
+        workers=workers,
+        admin=admin,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def demo(context: typer.Context, json: JsonFlag = False) -> None:
+    """Fill the platform: users, real clips out of installable packages, likes."""
+    from popreel.commands.demo import print_demo, run_demo
+
+    known = _context(context)
+    result = asyncio.run(run_demo(known, quiet=json))
+    _print_json(result) if json else print_demo(known.out, result)
+    if not result.complete:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -152,6 +183,9 @@ def main() -> None:
         raise SystemExit(2) from None
     except PopreelError as err:
         sys.stderr.write(f"popreel: {err.detail}\n")
+        raise SystemExit(1) from None
+    except OSError as err:
+        sys.stderr.write(f"popreel: {err}\n")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -1,4 +1,4 @@
-"""One JSON exchange with a service; a problem document (RFC 9457) becomes Refused."""
+"""One exchange with a service; a problem document (RFC 9457) becomes Refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,25 @@ async def exchange(
     data: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> T:
-    """Send `body` as JSON or `data` as it is. Raises Refused, aiohttp.ClientError, TimeoutError."""
+    """Send `body` as JSON or `data` as it is, decode the answer. Raises Refused, aiohttp.ClientError, TimeoutError."""
+    raw = await send(session, method, url, bearer=bearer, body=body, data=data, headers=headers)
+    try:
+        return msgspec.json.decode(raw, type=reply)
+    except msgspec.DecodeError as err:
+        raise Refused(f"{method} {url} answered with something else than promised: {err}") from err
+
+
+async def send(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    *,
+    bearer: str,
+    body: Any = None,
+    data: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> bytes:
+    """As exchange(); returns the answer's body as it is, empty for a 204."""
     sent = {"Authorization": f"Bearer {bearer}", **(headers or {})}
     if body is not None:
         data = msgspec.json.encode(body)
@@ -33,10 +51,7 @@ async def exchange(
         raw = await answer.read()
         if answer.status >= 400:
             raise refusal(raw, status=answer.status, retry_after=answer.headers.get("Retry-After"))
-        try:
-            return msgspec.json.decode(raw, type=reply)
-        except msgspec.DecodeError as err:
-            raise Refused(f"{method} {url} answered with something else than promised: {err}") from err
+        return raw
 
 
 def refusal(raw: bytes, *, status: int, retry_after: str | None = None) -> Refused:

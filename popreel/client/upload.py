@@ -131,6 +131,7 @@ class Uploader:
                 Progress(sent_bytes=size, total_bytes=size, stage=status.stage, share=status.progress)
             ),
         )
+        watch(Progress(sent_bytes=size, total_bytes=size, stage=status.state, share=1.0))
         return Outcome(
             file=str(file),
             video_id=ticket.video_id,

@@ -113,7 +113,7 @@ def _narrator(out: Console) -> Callable[[PlatformState], None]:
 def _tell_unit(out: Console, unit: UnitState, state: PlatformState) -> None:
     if unit.phase is UnitPhase.READY:
         elapsed_s = time.time() - state.started_ms / 1000
-        when = f" [dim]{elapsed_s:.1f} s[/]" if state.phase is Phase.STARTING else " again"
+        when = " again" if unit.restarts else f" [dim]{elapsed_s:.1f} s[/]"
         out.print(f"  [green]ready[/] {unit.name} [dim]{unit.address}[/]{when}")
     elif unit.phase is UnitPhase.RESTARTING:
         out.print(f"  [yellow]{unit.name} ended ({unit.last_exit}); starting it again, log: {unit.log}[/]")

@@ -27,11 +27,11 @@ async def upload_files(
     """Upload every file as `user` (made if new); outcomes in the order of `files`. Raises NotRunning, Refused."""
     async with open_services(context) as services, uploader_of(services, user) as uploader:
         slots = asyncio.Semaphore(_FILES_AT_ONCE)
-        with _bars(context.out, quiet=quiet) as bars:
+        with progress_bars(context.out, quiet=quiet) as bars:
 
             async def one(file: Path) -> Outcome:
                 async with slots:
-                    return await uploader.upload(file, _described(description, file), watch=_watch(bars, file))
+                    return await uploader.upload(file, _described(description, file), watch=upload_watch(bars, file))
 
             return list(await asyncio.gather(*(one(file) for file in files)))
 
@@ -66,7 +66,7 @@ def _described(description: Description, file: Path) -> Description:
     )
 
 
-def _bars(out: Console, *, quiet: bool) -> Bars:
+def progress_bars(out: Console, *, quiet: bool) -> Bars:
     return Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -77,7 +77,7 @@ def _bars(out: Console, *, quiet: bool) -> Bars:
     )
 
 
-def _watch(bars: Bars, file: Path) -> Watch:
+def upload_watch(bars: Bars, file: Path) -> Watch:
     upload = bars.add_task(f"{file.name[:32]}: upload", total=None, what="")
     process = bars.add_task(f"{file.name[:32]}: processing", total=1.0, what="waiting", start=False)
 

@@ -75,7 +75,7 @@ class ServiceProcess:
             )
 
     async def ready(self, *, deadline_s: float) -> None:
-        """Return once /readyz answers 200. Raises EndedEarly, or NotReady with the last answer; the log's tail is in both."""
+        """Return once /readyz answers 200. Raises EndedEarly or NotReady, with the last answer and the log's tail."""
         process, give_up, pause_s = self._started(), time.monotonic() + deadline_s, 0.02
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=6)) as http:
             # An answer counts only while our process lives: another program may sit on the port.
