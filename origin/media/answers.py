@@ -33,19 +33,31 @@ def changes_within_revision(file: str) -> bool:
 
 
 def cache_control(video: Video, *, file: str, pinned: bool) -> str:
-    """`pinned`: asked for under its revision. What needs a token is `private`: a PoP keeps it only behind its check."""
+    """`pinned`: asked for under its revision. What needs a token is `private` to every cache but our PoPs."""
     scope = "public" if is_open(video) else "private"
+    return f"{scope}, {_life(video, file=file, pinned=pinned)}"
+
+
+def _life(video: Video, *, file: str, pinned: bool) -> str:
     if pinned and not changes_within_revision(file):
-        return f"{scope}, {_IMMUTABLE}"
-    return f"{scope}, {_CURRENT if video.complete else _GROWING}"
+        return _IMMUTABLE
+    return _CURRENT if video.complete else _GROWING
+
+
+def access_labels(video: Video, *, file: str, pinned: bool) -> dict[str, str]:
+    """A PoP keeps what needs a token (RFC 9213) and hands it out only under a path token it has checked."""
+    if is_open(video):
+        return {}
+    life = _life(video, file=file, pinned=pinned).removesuffix(", immutable")
+    return {"Edge-Access": "signed", "CDN-Cache-Control": life}
 
 
 def labels(video: Video, *, file: str, pinned: bool) -> dict[str, str]:
     return {
         "Content-Type": content_type(file),
         "Cache-Control": cache_control(video, file=file, pinned=pinned),
+        **access_labels(video, file=file, pinned=pinned),
         "Cache-Groups": f'"video-{video.id}", "user-{video.owner_id}"',
-        "Popreel-Access": "open" if is_open(video) else "token",
         "Accept-Ranges": "bytes",
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Expose-Headers": "Content-Length, Content-Range, ETag, Age, Cache-Status",

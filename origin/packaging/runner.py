@@ -22,6 +22,9 @@ from origin.stores import JOBS_CHANNEL
 from packager.errors import RefusedInput
 
 _log = logging.getLogger(__name__)
+_BROKE = (
+    "processing this video broke on our side, several times; operators have been told. Try uploading it again later."
+)
 _POLL_S = 1.0  # scheduled and retried jobs come due without a notification
 LIGHT_KINDS = (ERASE_JOB, PUBLISH_JOB, SWEEP_JOB, EMBED_JOB)
 ALL_KINDS = (PACKAGE_JOB, *LIGHT_KINDS)
@@ -124,9 +127,9 @@ class Runner:
 
     async def _failed(self, job: Job, error: BaseException) -> str:
         refused = isinstance(error, RefusedInput)
-        detail = error.detail if isinstance(error, PopreelError) else "processing broke on our side"
         code = error.code if isinstance(error, PopreelError) else "internal"
-        if not isinstance(error, PopreelError):
+        detail = error.detail if isinstance(error, RefusedInput) else _BROKE  # the rest is for the log and operators
+        if not refused:
             _log.error("job broke", exc_info=error, extra={"event": "job_broke", "kind": job.kind, "key": job.key})
         last = refused or job.attempt >= self.queue.policy.max_attempts
         if last and job.kind == PACKAGE_JOB:
