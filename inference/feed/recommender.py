@@ -88,6 +88,12 @@ class Recommender:
         )
         return found, state.taste.query(self.model.query_weights)
 
+    def candidates(self, pools: Pools, state: ViewerState, *, now_s: float) -> tuple[NDArray[np.int64], Scores]:
+        """Ids (n,) and features (n, WIDTH) of everything `recommend` would rank now: for training."""
+        query = state.taste.query(self.model.query_weights)
+        found = gather(self.columns, self.index, pools, self.model.item_to_item, state, query, sizes=self.policy.sizes)
+        return self.columns.video_id[found.rows], features(self.columns, pools, state, found, query, now_s=now_s)
+
     def inputs(self, pools: Pools, state: ViewerState, picks: list[Pick], *, now_s: float) -> Scores:
         """(n, WIDTH) features of picks as they are now: what a training log records next to what came of them."""
         found, query = self._found(state, tuple(picks))

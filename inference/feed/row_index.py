@@ -1,6 +1,6 @@
 """The vectors of the columns, searchable: a built index over the older rows and an exact block over the newest.
 
-HNSW is neither safe nor quick to add to while it is searched, so new rows go to the block (their matrix product is
+An index is not safe to add to while it is searched, so new rows go to the block (their matrix product is
 exact and cheap), and a rebuild in the background folds the block in and is swapped with one assignment.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
-from inference.feed.vector_index import FaissHnswIndex, Matrix, Rows, Scores, VectorIndex, best
+from inference.feed.vector_index import FaissIvfIndex, Matrix, Rows, Scores, VectorIndex, best
 
 EXACT_LIMIT = 20_000
 """Rows that are searched exactly (about 1 ms); more wait for a rebuild."""
@@ -33,7 +33,7 @@ class _Parts:
 class RowIndex:
     """Owner of the parts. `search` may run in any thread; `rebuild` in one at a time."""
 
-    def __init__(self, columns: FeedColumns, *, build: Build = FaissHnswIndex) -> None:
+    def __init__(self, columns: FeedColumns, *, build: Build = FaissIvfIndex) -> None:
         self._columns = columns
         self._build = build
         self._parts = _Parts(None, np.zeros(0, np.int64), 0)

@@ -1,0 +1,229 @@
+"""Replays real interactions, in time order, through the serving code: what would it have recommended just before?
+
+Each event is predicted from the state before its second (data sets have many events in one second), over the whole
+catalogue less what the viewer has rated; then the event updates taste and counters exactly as a PoP does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.feed.columns import FeedColumns, NewVideo
+from inference.feed.model import FeedModel
+from inference.feed.outcome import Outcome
+from inference.feed.pools import PoolPolicy, Pools, make_pools
+from inference.feed.recommender import Policy, Recommender
+from inference.feed.row_index import RowIndex
+from inference.feed.taste import Taste, updated
+from inference.feed.viewer import ViewerState
+from inference.training.impressions import ImpressionLog
+
+LIKED, NEUTRAL, SKIPPED = 1, 0, -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interactions:
+    """(n,) in time order: dense viewers and items, seconds, and a verdict of LIKED, NEUTRAL or SKIPPED."""
+
+    viewer: NDArray[np.int64]
+    item: NDArray[np.int64]
+    at_s: NDArray[np.int64]
+    verdict: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.viewer)
+
+    def between(self, start: float, end: float) -> Interactions:
+        """The part between two shares of the log."""
+        part = slice(int(start * len(self)), int(end * len(self)))
+        return Interactions(
+            viewer=self.viewer[part], item=self.item[part], at_s=self.at_s[part], verdict=self.verdict[part]
+        )
+
+    def moments(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """(viewer, positions) of each viewer's events within one second, in time order."""
+        start = 0
+        while start < len(self):
+            end = start
+            while end < len(self) and self.at_s[end] == self.at_s[start]:
+                end += 1
+            positions = np.arange(start, end)
+            for viewer in np.unique(self.viewer[start:end]).tolist():
+                yield viewer, positions[self.viewer[start:end] == viewer]
+            start = end
+
+
+class Predictor(Protocol):
+    """Anything that ranks items for a viewer and learns from events."""
+
+    def top(self, viewer: int, k: int, *, now_s: float) -> list[int]:
+        """Up to k items (dense) the viewer has not met, best first."""
+        ...
+
+    def learn(self, viewer: int, item: int, verdict: int, *, now_s: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayResult:
+    """(m,) per liked event: rank 0..k-1 or -1, its viewer, how many liked items the viewer had before."""
+
+    rank: NDArray[np.int64]
+    viewer: NDArray[np.int64]
+    history: NDArray[np.int64]
+    coverage: float
+    """Share of the catalogue that appeared in some list."""
+
+    def hit_rate(self) -> float:
+        return float((self.rank >= 0).mean())
+
+    def ndcg(self) -> NDArray[np.float64]:
+        """(m,) per event; one relevant item each."""
+        return np.where(self.rank >= 0, 1 / np.log2(np.maximum(self.rank, 0) + 2), 0.0)
+
+    def viewer_mean_ndcg(self) -> tuple[float, float, float]:
+        """Mean over viewers, with a 95 % bootstrap interval over viewers (seeded)."""
+        _, at = np.unique(self.viewer, return_inverse=True)
+        means = np.bincount(at, weights=self.ndcg()) / np.bincount(at)
+        rng = np.random.default_rng(0)
+        draws = means[rng.integers(len(means), size=(2000, len(means)))].mean(axis=1)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        return float(means.mean()), float(low), float(high)
+
+
+def replay(
+    predictor: Predictor, *, warm_up: Interactions, test: Interactions, n_items: int, k: int = 10
+) -> ReplayResult:
+    """Learn `warm_up` event by event, then predict and learn `test`."""
+    liked: dict[int, int] = {}
+    for viewer, item, at_s, verdict in _rows(warm_up, np.arange(len(warm_up))):
+        predictor.learn(viewer, item, verdict, now_s=at_s)
+        liked[viewer] = liked.get(viewer, 0) + (verdict == LIKED)
+    ranks: list[tuple[int, int, int]] = []
+    covered: set[int] = set()
+    for viewer, positions in test.moments():
+        targets = test.item[positions[test.verdict[positions] == LIKED]].tolist()
+        if targets:
+            top = predictor.top(viewer, k, now_s=float(test.at_s[positions[0]]))
+            covered.update(top)
+            place = {item: number for number, item in enumerate(top)}
+            ranks += [(place.get(item, -1), viewer, liked.get(viewer, 0)) for item in targets]
+        for _, item, at_s, verdict in _rows(test, positions):
+            predictor.learn(viewer, item, verdict, now_s=at_s)
+            liked[viewer] = liked.get(viewer, 0) + (verdict == LIKED)
+    table = np.array(ranks, np.int64)
+    return ReplayResult(rank=table[:, 0], viewer=table[:, 1], history=table[:, 2], coverage=len(covered) / n_items)
+
+
+def _rows(events: Interactions, positions: NDArray[np.int64]) -> Iterator[tuple[int, int, float, int]]:
+    for at in positions.tolist():
+        yield int(events.viewer[at]), int(events.item[at]), float(events.at_s[at]), int(events.verdict[at])
+
+
+OUTCOMES = {
+    LIKED: Outcome(quantile=0.9, liking=1.0, dislike=0.0, finished=True, skipped=False),
+    NEUTRAL: Outcome(quantile=0.5, liking=0.0, dislike=0.0, finished=False, skipped=False),
+    SKIPPED: Outcome(quantile=0.1, liking=0.0, dislike=1.0, finished=False, skipped=True),
+}
+
+
+class ServingPredictor:
+    """The recommender a PoP runs, over a catalogue of items without media. Item i has video id i + 1."""
+
+    def __init__(
+        self,
+        model: FeedModel,
+        vectors: NDArray[np.float32],
+        *,
+        policy: Policy,
+        start_s: float,
+        refresh: Callable[[float], FeedModel | None] = lambda now_s: None,
+        pools_every_s: float = 300.0,
+    ) -> None:
+        """vectors (n, 256): unit rows, or zero for an item without one. `refresh` may give a newer model at a time."""
+        self.columns = FeedColumns(space="replay")
+        self.recommender = Recommender(self.columns, RowIndex(self.columns), model=model, policy=policy)
+        self._refresh = refresh
+        self._pools: Pools | None = None
+        self._pools_every_s = pools_every_s
+        self._rng = np.random.default_rng(0)
+        self._states: dict[int, ViewerState] = {}
+        self._met: dict[int, set[int]] = {}
+        for item, vector in enumerate(vectors):
+            known = vector if vector.any() else None
+            self.columns.put(
+                NewVideo(video_id=item + 1, creator_id=item + 1, published_s=start_s, duration_s=60, vector=known)
+            )
+
+    def state(self, viewer: int) -> ViewerState:
+        state = self._states.get(viewer)
+        if state is None:
+            state = self._states[viewer] = ViewerState(taste=Taste(space="replay"))
+        return replace(state, seen_ids=np.array(sorted(self._met.get(viewer, ())), np.int64))
+
+    def pools(self, now_s: float) -> Pools:
+        if self._pools is None or now_s - self._pools.made_at_s >= self._pools_every_s:
+            newer = self._refresh(now_s)
+            if newer is not None:
+                self.recommender.model = newer
+            self._pools = make_pools(self.columns, now_s=now_s, policy=PoolPolicy(list_length=400))
+        return self._pools
+
+    def top(self, viewer: int, k: int, *, now_s: float) -> list[int]:
+        ranked = self.recommender.recommend(self.pools(now_s), self.state(viewer), count=k, now_s=now_s, rng=self._rng)
+        return [pick.video_id - 1 for pick in ranked.picks]
+
+    def learn(self, viewer: int, item: int, verdict: int, *, now_s: float) -> None:
+        row = self.columns.row_of[item + 1]
+        outcome = OUTCOMES[verdict]
+        self.columns.record(row, outcome, now_s=now_s)
+        vector = self.columns.vector[row].astype(np.float32) if self.columns.has_vector[row] else None
+        state = self._states.get(viewer) or ViewerState(taste=Taste(space="replay"))
+        taste = updated(
+            state.taste, vector=vector, outcome=outcome, video_id=item + 1, creator_id=item + 1, now_s=now_s
+        )
+        self._states[viewer] = replace(state, taste=taste)
+        self._met.setdefault(viewer, set()).add(item + 1)
+
+
+class TrainingReplay(ServingPredictor):
+    """Logs, at each moment with something liked, the liked candidates and a sample of the others: a ranker's data."""
+
+    def __init__(
+        self,
+        model: FeedModel,
+        vectors: NDArray[np.float32],
+        *,
+        policy: Policy,
+        start_s: float,
+        negatives: int = 30,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(model, vectors, policy=policy, start_s=start_s)
+        self.log = ImpressionLog()
+        self._negatives = negatives
+        self._sample = np.random.default_rng(seed)
+
+    def teach(self, events: Interactions) -> None:
+        """Run through `events`, logging before learning."""
+        for viewer, positions in events.moments():
+            now_s = float(events.at_s[positions[0]])
+            liked = events.item[positions[events.verdict[positions] == LIKED]] + 1
+            if len(liked):
+                self._log(viewer, liked, events.item[positions] + 1, now_s)
+            for _, item, at_s, verdict in _rows(events, positions):
+                self.learn(viewer, item, verdict, now_s=at_s)
+
+    def _log(self, viewer: int, liked: NDArray[np.int64], met: NDArray[np.int64], now_s: float) -> None:
+        ids, x = self.recommender.candidates(self.pools(now_s), self.state(viewer), now_s=now_s)
+        right = np.flatnonzero(np.isin(ids, liked))
+        others = np.flatnonzero(~np.isin(ids, met))
+        others = self._sample.choice(others, size=min(self._negatives, len(others)), replace=False)
+        for at, quantile in [*((at, 1.0) for at in right.tolist()), *((at, 0.0) for at in others.tolist())]:
+            self.log.add(
+                x[at], quantile=quantile, liked=False, shared=False, finished=False, skipped=False, group=viewer
+            )
