@@ -21,12 +21,15 @@ async def package_to_folder(
     *,
     limits: Limits = Limits(),  # noqa: B008  # frozen
     deadline_s: float = 1800.0,
+    sound: Path | None = None,
+    partner: Path | None = None,
 ) -> MediaManifest:
     """Package a file into `out_dir` (master.m3u8 and all it names). Raises RefusedInput or PackagingFailed.
 
     `on_event` is called for every event on the loop's thread; keep it quick (a progress bar).
     """
-    async for event in package(source, out_dir, edits=edits, limits=limits, deadline_s=deadline_s):
+    events = package(source, out_dir, edits=edits, limits=limits, deadline_s=deadline_s, sound=sound, partner=partner)
+    async for event in events:
         on_event(event)
         if isinstance(event, Completed):
             return event.manifest

@@ -34,19 +34,22 @@ async def package(
     edits: Edits = NO_EDITS,
     limits: Limits = Limits(),  # noqa: B008  # frozen
     deadline_s: float = 300.0,
+    sound: Path | None = None,
+    partner: Path | None = None,
 ) -> AsyncIterator[Event]:
     """Package `source` into `out_dir` (made if missing), yielding events as things become final.
 
     The work is done by a child process that cannot outlive `deadline_s`, the generator or this process. Closing the
     generator early (`aclose`, cancellation) kills the child; files already announced stay. Raises RefusedInput (the
     file's fault, do not retry) or PackagingFailed (`retryable`). Bound to the running loop; holds no thread.
+    `sound` is the file of `edits.sound`, `partner` the other clip of a duet or stitch.
     """
     out_dir = await asyncio.to_thread(_made, out_dir)
-    descriptor = await asyncio.to_thread(_open_regular, source)
+    inputs = await asyncio.to_thread(_Inputs, source, sound, partner)
     try:
-        child = await _start(descriptor, out_dir, revision, edits, limits, deadline_s)
+        child = await _start(inputs, out_dir, revision, edits, limits, deadline_s)
     finally:
-        os.close(descriptor)
+        inputs.close()
     stderr: deque[str] = deque(maxlen=_STDERR_LINES)
     drain = asyncio.create_task(_drain(child, stderr))
     # A timer, not asyncio.timeout: that would cancel the consumer in whatever it does between two events.
@@ -110,12 +113,36 @@ def _open_regular(source: Path) -> int:
     return descriptor
 
 
+class _Inputs:
+    """The files the child may read, open for as long as it takes to hand them over."""
+
+    def __init__(self, source: Path, sound: Path | None, partner: Path | None) -> None:
+        self.all: list[int] = []
+        try:
+            self.source = self._open(source)
+            self.sound = None if sound is None else self._open(sound)
+            self.partner = None if partner is None else self._open(partner)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, path: Path) -> int:
+        self.all.append(_open_regular(path))
+        return self.all[-1]
+
+    def close(self) -> None:
+        for descriptor in self.all:
+            os.close(descriptor)
+
+
 async def _start(
-    descriptor: int, out_dir: Path, revision: int, edits: Edits, limits: Limits, deadline_s: float
+    inputs: _Inputs, out_dir: Path, revision: int, edits: Edits, limits: Limits, deadline_s: float
 ) -> asyncio.subprocess.Process:
     job = Job(
         parent_pid=os.getpid(),
-        source_fd=descriptor,
+        source_fd=inputs.source,
+        sound_fd=inputs.sound,
+        partner_fd=inputs.partner,
         out_dir=str(out_dir),
         revision=revision,
         edits=edits,
@@ -130,7 +157,7 @@ async def _start(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        pass_fds=(descriptor,),
+        pass_fds=tuple(inputs.all),
         cwd=out_dir,
         env=_environment(),
         start_new_session=True,

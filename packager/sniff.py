@@ -37,6 +37,21 @@ def demuxer_of(head: bytes) -> str:
     )
 
 
+def sound_demuxer_of(head: bytes) -> str:
+    """As demuxer_of, for a file of the sound library; videos may serve as sounds too."""
+    if head.startswith(b"ID3") or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
+        return "mp3"
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return "wav"
+    if head.startswith(b"fLaC"):
+        return "flac"
+    if head.startswith(b"OggS"):
+        return "ogg"
+    if head[4:8] == b"ftyp" and head[8:12] in _AUDIO_BRANDS:
+        return "mov"
+    return demuxer_of(head)
+
+
 def _refuse_text(head: bytes) -> None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_PLAYLISTS) or (text.startswith(_MARKUP) and (b"<smil" in text or b"<mpd" in text)):

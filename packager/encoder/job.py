@@ -13,6 +13,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     parent_pid: int
     source_fd: int
+    sound_fd: int | None
+    partner_fd: int | None
     out_dir: str
     revision: int
     edits: Edits

@@ -40,12 +40,13 @@ def main() -> int:
     tie_to_parent(job.parent_pid)
     offline = leave_network()
     tie_to_parent(job.parent_pid)  # again: a change of credentials clears the signal
-    from packager.encoder.session import Inputs, Session  # heavy: loaded after the network is gone, before the walls
+    from packager.encoder.scene import Inputs
+    from packager.encoder.session import Session  # heavy: loaded after the network is gone, before the walls
 
     outbox.emit(raise_walls(out_dir=Path(job.out_dir), limits=job.limits, cpu_seconds=job.cpu_seconds, offline=offline))
     try:
         Session(
-            Inputs(source=job.source_fd),
+            Inputs(source=job.source_fd, sound=job.sound_fd, partner=job.partner_fd),
             Path(job.out_dir),
             edits=job.edits,
             limits=job.limits,

@@ -7,22 +7,19 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 
 from foundation.wire.media import MediaManifest
-from packager.edits import Edits, Window, window_of
+from packager.edits import Edits
 from packager.encoder.gallery import Gallery
-from packager.encoder.pictures import on_grid, stamped_pictures
 from packager.encoder.rung_encoder import RungJob
-from packager.encoder.shape import SCRATCH, ShapeSpec, deinterlaced, shape_spec
+from packager.encoder.scene import Inputs, Scene, build_scene
+from packager.encoder.shape import SCRATCH
 from packager.encoder.stills import frame_hashes, write_later_stills, write_poster
-from packager.encoder.survey import Survey, survey
 from packager.encoder.wave import Tap, run_wave
-from packager.errors import Refusal, RefusedInput
 from packager.events import (
     CONTENT_TYPES,
     Analysis,
@@ -36,22 +33,14 @@ from packager.events import (
     RungReady,
 )
 from packager.hls.release import Release
-from packager.ladder import Rung, output_rate, rungs_of
+from packager.ladder import Rung, rungs_of
 from packager.limits import Limits
 from packager.sound.aac import AacSound, encode_aac
-from packager.sound.chain import RATE, SoundTrack, stereo_blocks
 from packager.sound.fingerprint import fingerprint
 from packager.sound.loudness import gain_db
 from packager.sound.measure import Measured, measure
 
 Emit = Callable[[ChildMessage], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Open descriptors of everything the child may read."""
-
-    source: int
 
 
 class Session:
@@ -70,21 +59,18 @@ class Session:
         self._cpus = limits.threads or len(os.sched_getaffinity(0))
 
     def run(self) -> None:
-        seen = survey(self._inputs.source, self._limits)
-        self._emit(Probed(source=seen.info))
-        window = self._window(seen)
-        rate = output_rate(seen.rate * Fraction(window.speed), variable=False) if window.speed != 1 else seen.rate
-        total = max(1, round(window.duration_s * rate))
-        rungs = rungs_of(seen.info.width, seen.info.height, rate, total)
+        scene = build_scene(self._inputs, edits=self._edits, limits=self._limits, out_dir=self._out)
+        self._emit(Probed(source=scene.own.seen.info))
+        rungs = rungs_of(scene.width, scene.height, scene.rate, scene.total)
         self._progress.plan(rungs)
-        measured, sound = self._sound(seen, window, Fraction(total) / rate)
-        plan = _Plan(seen=seen, window=window, rate=rate, total=total, spec=self._spec(seen), sound=sound)
+        measured, sound = self._sound(scene)
+        plan = _Plan(scene=scene, sound=sound)
         self._release.describe(
             MediaManifest(
-                duration_ms=round(total * 1000 / rate),
+                duration_ms=round(scene.duration_s * 1000),
                 width=rungs[-1].width,
                 height=rungs[-1].height,
-                frame_rate=float(rate),
+                frame_rate=float(scene.rate),
                 has_audio=sound is not None,
                 renditions=(),
                 start_playlist="",
@@ -94,56 +80,34 @@ class Session:
         )
         gallery = self._first_wave(plan, rungs[0], measured)
         with ThreadPoolExecutor(1, thread_name_prefix="stills") as beside:
-            stills = beside.submit(self._later_stills, gallery, measured, float(total / rate))
+            stills = beside.submit(self._later_stills, gallery, measured, float(scene.duration_s))
             self._later_waves(plan, rungs[1:])
             self._finish_stills(stills.result())
         shutil.rmtree(self._out / SCRATCH, ignore_errors=True)
         self._emit(Completed(manifest=self._release.manifest()))
 
-    def _window(self, seen: Survey) -> Window:
-        window = window_of(self._edits, source_duration_s=seen.duration_s, min_duration_s=self._limits.min_duration_s)
-        if window.duration_s > self._limits.max_duration_s:
-            raise RefusedInput(
-                Refusal.TOO_LONG,
-                f"The video lasts {window.duration_s:.0f} s; at most {self._limits.max_duration_s:.0f} s are allowed. "
-                "Trim it.",
-            )
-        return window
-
-    def _spec(self, seen: Survey) -> ShapeSpec:
-        return shape_spec(
-            rotation=seen.rotation,
-            full_range=seen.full_range,
-            colour=seen.colour,
-            source_matrix=seen.source_matrix,
-            hdr=seen.info.hdr,
-            look=self._edits.look,
-            out_dir=self._out,
-        )
-
-    def _sound(self, seen: Survey, window: Window, length_s: Fraction) -> tuple[Measured | None, AacSound | None]:
-        if seen.audio_index is None:
+    def _sound(self, scene: Scene) -> tuple[Measured | None, AacSound | None]:
+        """Two passes over the mix: measure, then level and encode."""
+        blocks = scene.sound()
+        if blocks is None:
             return None, None
-        track = SoundTrack(
-            descriptor=self._inputs.source, index=seen.audio_index, origin_s=seen.origin_s, window=window
-        )
-        samples = round(length_s * RATE)
-        measured = measure(stereo_blocks(track, total_samples=samples))
+        measured = measure(blocks)
         self._progress.stage("sound", 0.5)
-        sound = encode_aac(stereo_blocks(track, total_samples=samples), gain_db=gain_db(measured.loudness))
+        again = scene.sound()
+        assert again is not None
+        sound = encode_aac(again, gain_db=gain_db(measured.loudness))
         self._progress.stage("sound", 1.0)
         return measured, sound
 
     def _first_wave(self, plan: _Plan, rung: Rung, measured: Measured | None) -> Gallery:
         """The lowest rung and all stills: after it the clip is playable."""
         pick = self._edits.thumbnail_ms
-        gallery = Gallery(
-            total=plan.total, rate=plan.rate, poster_at=None if pick is None else int(pick * plan.rate / 1000)
-        )
+        scene = plan.scene
+        poster_at = None if pick is None else int(pick * scene.rate / 1000)
+        gallery = Gallery(total=scene.total, rate=scene.rate, poster_at=poster_at)
         self._wave(plan, [rung], gallery.see, lambda _: None)
         assert gallery.poster_source is not None
-        upright = (plan.seen.info.width, plan.seen.info.height)
-        poster = write_poster(self._out, gallery.poster_source, plan.spec, upright)
+        poster = write_poster(self._out, gallery.poster_source, scene.spec, (scene.width, scene.height))
         self._release.amend(thumbhash=poster.thumbhash)
         self._file(poster.name)
         self._publish()
@@ -175,7 +139,7 @@ class Session:
 
     def _wave(self, plan: _Plan, rungs: list[Rung], tap: Tap, made: Callable[[Rung], None]) -> None:
         jobs = [self._job(plan, rung, top=rung is rungs[-1]) for rung in rungs]
-        for rung, layout, avcc in run_wave(self._counted(plan, rungs), jobs, plan.spec, tap):
+        for rung, layout, avcc in run_wave(self._counted(plan, rungs), jobs, plan.scene.spec, tap):
             for name in self._release.add_rung(rung, layout, avcc, plan.sound):
                 self._file(name)
             made(rung)
@@ -184,7 +148,7 @@ class Session:
         name = f"{rung.name}.mp4"
         return RungJob(
             rung=rung,
-            colour=plan.seen.colour,
+            colour=plan.scene.spec.colour,
             sound=plan.sound,
             out_dir=self._out,
             threads=self._cpus if top else 1,
@@ -192,13 +156,10 @@ class Session:
         )
 
     def _counted(self, plan: _Plan, rungs: list[Rung]) -> Iterator[tuple[int, av.VideoFrame]]:
-        stamped = stamped_pictures(self._inputs.source, plan.seen, plan.window, threads=self._cpus)
-        if plan.seen.info.interlaced:
-            stamped = deinterlaced(stamped)
-        for index, picture in on_grid(stamped, rate=plan.rate, total=plan.total):
+        for index, picture in plan.scene.pictures(threads=self._cpus):
             yield index, picture
             if index % 8 == 0:
-                self._progress.encoded(rungs, (index + 1) / plan.total)
+                self._progress.encoded(rungs, (index + 1) / plan.scene.total)
 
     def _publish(self) -> None:
         for name in self._release.publish():
@@ -223,11 +184,7 @@ class Session:
 class _Plan:
     """All that is decided before the first picture is encoded."""
 
-    seen: Survey
-    window: Window
-    rate: Fraction
-    total: int
-    spec: ShapeSpec
+    scene: Scene
     sound: AacSound | None
 
 

@@ -55,16 +55,24 @@ class ShapeSpec:
 
 
 def shape_spec(
-    *, rotation: int, full_range: bool, colour: Colour, source_matrix: int, hdr: str | None, look: Look, out_dir: Path
+    *,
+    rotation: int,
+    full_range: bool,
+    colour: Colour,
+    source_matrix: int,
+    hdr: str | None,
+    look: Look,
+    out_dir: Path,
+    name: str,
 ) -> ShapeSpec:
-    """The spec for a source and a look; writes the colour table into out_dir/.scratch when one is needed."""
+    """The spec for a source and a look; writes the colour table out_dir/.scratch/{name}.cube when one is needed."""
     values = table(hdr=hdr, look=look)
     if values is None:
         return ShapeSpec(rotation=rotation, full_range=full_range, colour=colour, source_matrix=source_matrix)
     scratch = out_dir / SCRATCH
     scratch.mkdir(exist_ok=True)
-    (scratch / "look.cube").write_text(cube_text(values))
-    steps = [("lut3d", f"file={SCRATCH}/look.cube:interp=tetrahedral")]
+    (scratch / f"{name}.cube").write_text(cube_text(values))
+    steps = [("lut3d", f"file={SCRATCH}/{name}.cube:interp=tetrahedral")]
     if look in VIGNETTED:
         steps.append(("vignette", "angle=PI/5"))
     steps.append(("scale", f"out_color_matrix={_MATRIX_NAMES[colour.matrix]}:out_range=tv"))

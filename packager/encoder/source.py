@@ -12,7 +12,7 @@ import av.error
 import av.stream
 
 from packager.errors import Refusal, RefusedInput
-from packager.sniff import HEAD_BYTES, demuxer_of
+from packager.sniff import HEAD_BYTES, demuxer_of, sound_demuxer_of
 
 if TYPE_CHECKING:
     from av.container.input import InputContainer
@@ -31,7 +31,7 @@ AUDIO_CODECS = frozenset(
     }
 )
 _DECODERS = VIDEO_CODECS | AUDIO_CODECS | {"libdav1d", "mp3float", "libopus", "amrnb", "amrwb", "mpegvideo"}
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv"
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,mp3,wav,flac,ogg"
 _MEDIA_ERRORS = (av.error.FFmpegError, ValueError)
 
 
@@ -69,8 +69,19 @@ def open_source(descriptor: int) -> InputContainer:
     Three locks on one door: our demuxer table, FFmpeg's white lists of formats, codecs and protocols, and an io_open
     that refuses; behind them stands the sandbox.
     """
-    file = DescriptorFile(descriptor)
-    demuxer = demuxer_of(os.pread(descriptor, HEAD_BYTES, 0))
+    return _open(descriptor, demuxer_of(os.pread(descriptor, HEAD_BYTES, 0)))
+
+
+def open_sound(descriptor: int) -> InputContainer:
+    """As open_source, for a file of the sound library; it has at least one audio stream."""
+    container = _open(descriptor, sound_demuxer_of(os.pread(descriptor, HEAD_BYTES, 0)))
+    if not container.streams.audio:
+        container.close()
+        raise RefusedInput(Refusal.EDITS, "The chosen sound holds no sound.")
+    return container
+
+
+def _open(descriptor: int, demuxer: str) -> InputContainer:
     options = {
         "format_whitelist": _FORMATS,
         "codec_whitelist": ",".join(sorted(_DECODERS)),
@@ -81,7 +92,7 @@ def open_source(descriptor: int) -> InputContainer:
     }
     try:
         return av.open(
-            file,
+            DescriptorFile(descriptor),
             "r",
             format=demuxer,
             container_options=options,

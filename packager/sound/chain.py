@@ -13,7 +13,7 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 from packager.edits import Window
-from packager.encoder.source import audio_stream, decoded_sound, open_source
+from packager.encoder.source import audio_stream, decoded_sound, open_sound, open_source
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -31,6 +31,8 @@ class SoundTrack:
     index: int
     origin_s: float
     window: Window
+    sound_file: bool = False
+    """A file of the sound library (MP3, WAV ...) rather than a video."""
 
 
 def stereo_blocks(track: SoundTrack, *, total_samples: int) -> Iterator[Stereo]:
@@ -47,6 +49,17 @@ def stereo_blocks(track: SoundTrack, *, total_samples: int) -> Iterator[Stereo]:
         count = min(left, RATE)
         yield np.zeros((2, count), np.float32)
         left -= count
+
+
+def overlay_blocks(descriptor: int, *, start_s: float, total_samples: int) -> Iterator[Stereo]:
+    """A sound file from `start_s` on, silence after its end, exactly `total_samples`. Raises RefusedInput."""
+    with open_sound(descriptor) as container:
+        stream = container.streams.audio[0]
+        index, zero = stream.index, stream.start_time or 0
+        origin_s = float(zero * (stream.time_base or 0))
+    window = Window(start_s=start_s, end_s=start_s + total_samples / RATE, speed=1.0)
+    track = SoundTrack(descriptor=descriptor, index=index, origin_s=origin_s, window=window, sound_file=True)
+    return stereo_blocks(track, total_samples=total_samples)
 
 
 def _shaped(track: SoundTrack) -> Iterator[Stereo]:
@@ -95,7 +108,8 @@ def pulled(graph: Graph) -> Iterator[Stereo]:
 
 def _resampled(track: SoundTrack) -> Iterator[AudioFrame]:
     """Frames as 48 kHz stereo, stamped from the origin. A change of format in mid-stream gets a new resampler."""
-    with open_source(track.descriptor) as container:
+    opened = open_sound if track.sound_file else open_source
+    with opened(track.descriptor) as container:
         stream = audio_stream(container, track.index)
         resampler: av.AudioResampler | None = None
         shape: tuple[str, str, int] | None = None
