@@ -36,7 +36,9 @@ _FLAGS = (
     "-s3.localSocket=s3.sock",
     "-master.volumeSizeLimitMB=512",
 )
-_GO_MEMORY_LIMIT = "150MiB"  # the runtime's soft limit: an idle weed would otherwise keep what an upload once took
+# The runtime's soft limit: an idle weed would otherwise keep what an upload once took. At 150 MiB the collector never
+# rests: 8 % of a core when idle, against 0.3 % at 256 MiB, with the same resident memory.
+_GO_MEMORY_LIMIT = "256MiB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
