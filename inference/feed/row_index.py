@@ -41,6 +41,11 @@ class RowIndex:
         self._block_start = 0
 
     @property
+    def built(self) -> VectorIndex | None:
+        """The index over the older rows, if there is one."""
+        return self._parts.index
+
+    @property
     def waiting(self) -> int:
         """Rows not yet in the built index."""
         return self._columns.count - self._parts.start
