@@ -15,7 +15,7 @@ from foundation.stores.valkey import RateLimiter, Verdict
 from origin.errors import QuotaExceeded, TooFast
 from origin.settings import TierLimits
 
-_VERDICTS = "popreel_rate_limits"
+_VERDICTS: web.RequestKey[dict[str, Verdict]] = web.RequestKey("rate_limits", dict)
 
 
 class Limits:
@@ -76,12 +76,14 @@ def _address(request: web.Request) -> str:
 
 
 def _note(request: web.Request, what: str, verdict: Verdict) -> None:
-    request.setdefault(_VERDICTS, {})[what] = verdict
+    if _VERDICTS not in request:
+        request[_VERDICTS] = {}
+    request[_VERDICTS][what] = verdict
 
 
 async def announce_limits(request: web.Request, response: web.StreamResponse) -> None:
     """`on_response_prepare` signal: the limits this request met."""
-    verdicts: dict[str, Verdict] = request.get(_VERDICTS, {})
+    verdicts = request.get(_VERDICTS, {})
     if verdicts:
         response.headers["RateLimit-Policy"] = ", ".join(
             f'"{what}";q={verdict.limit};w={verdict.window_s}' for what, verdict in verdicts.items()

@@ -19,7 +19,7 @@ from origin.lifecycle.video_store import VideoStore
 from origin.metrics import WorkerMetrics
 from origin.packaging.embedding import Embedding, load_embedder
 from origin.packaging.erasing import Erasing
-from origin.packaging.pipeline import Pipeline
+from origin.packaging.pipeline import Package, Pipeline
 from origin.packaging.runner import Runner
 from origin.settings import OriginSettings
 from origin.stores import Stores, open_stores
@@ -28,7 +28,7 @@ from packager.limits import Limits
 
 
 @asynccontextmanager
-async def compose(settings: OriginSettings) -> AsyncIterator[web.Application]:
+async def compose(settings: OriginSettings, *, encoder: Package = package) -> AsyncIterator[web.Application]:
     """settings -> stores -> pipeline -> runner; stopping hands the jobs under way back to the queue."""
     registry = new_registry()
     metrics = WorkerMetrics(registry)
@@ -39,7 +39,7 @@ async def compose(settings: OriginSettings) -> AsyncIterator[web.Application]:
             embedding = Embedding(
                 embedder=embedder, videos=videos, objects=stores.objects, shards=stores.shards, pool=pool
             )
-            runner = _runner(settings, stores, metrics, videos, embedding)
+            runner = _runner(settings, stores, metrics, videos, embedding, encoder)
             tasks = [asyncio.create_task(listener.run()) for listener in stores.listeners.values()]
             tasks.append(asyncio.create_task(runner.run()))
             try:
@@ -51,7 +51,12 @@ async def compose(settings: OriginSettings) -> AsyncIterator[web.Application]:
 
 
 def _runner(
-    settings: OriginSettings, stores: Stores, metrics: WorkerMetrics, videos: VideoStore, embedding: Embedding
+    settings: OriginSettings,
+    stores: Stores,
+    metrics: WorkerMetrics,
+    videos: VideoStore,
+    embedding: Embedding,
+    encoder: Package,
 ) -> Runner:
     accounts = AccountStore(stores.shards)
     queue = JobQueue(
@@ -66,7 +71,7 @@ def _runner(
         objects=stores.objects,
         shards=stores.shards,
         embedding=embedding,
-        package=package,
+        package=encoder,
         limits=Limits(max_bytes=settings.max_file_bytes, max_duration_s=settings.max_duration_ms / 1000),
         scratch=settings.scratch_dir,
         timeout_s=settings.packaging_timeout_s,
