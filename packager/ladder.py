@@ -63,7 +63,7 @@ def rungs_of(
         share = max(0.15, (short / low.short_edge) ** 2)
         steps = [
             RungSpec(
-                short_edge=even(short),
+                short_edge=short - short % 2,
                 ceiling_bps=int(low.ceiling_bps * share),
                 crf=low.crf,
                 preset=low.preset,

@@ -25,7 +25,8 @@ _EXCERPTS = (0.12, 0.42, 0.72)
 
 def evenly(total: int, count: int) -> tuple[int, ...]:
     """At most `count` indices in the middles of equal parts of 0..total-1; pure."""
-    return tuple(sorted({int((part + 0.5) * total / count) for part in range(min(count, total))}))
+    count = min(count, total)
+    return tuple(sorted({(2 * part + 1) * total // (2 * count) for part in range(count)}))
 
 
 def preview_places(total: int, rate: Fraction) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from packager.encoder.pictures import on_grid, stamped_pictures
 from packager.encoder.shape import ShapeSpec, deinterlaced, shape_spec
 from packager.encoder.survey import Survey, survey
 from packager.errors import Refusal, RefusedInput
-from packager.ladder import LADDER, even, output_rate, scaled
+from packager.ladder import LADDER, output_rate, scaled
 from packager.limits import Limits
 from packager.mp4.init_segment import Colour
 from packager.sound.chain import RATE, SoundTrack, Stereo, overlay_blocks, stereo_blocks
@@ -212,4 +212,4 @@ def _with_partner(
 def _cell(width: int, height: int) -> tuple[int, int]:
     """Size of one clip within the canvas: its own, at most the top rung's."""
     top = LADDER[-1].short_edge
-    return scaled(width, height, top) if min(width, height) > top else (even(width), even(height))
+    return scaled(width, height, top) if min(width, height) > top else (width - width % 2, height - height % 2)
