@@ -9,7 +9,9 @@ from foundation.wire.catalogue import CatalogueItem, Counters
 from foundation.wire.feed import FeedItem, StartHint, Why
 from inference.feed.sources import Source
 
-_URI = re.compile(r'URI="([^"]+)"')
+_LINE = re.compile(r"^(?=[^#\s/])(?![a-z][a-z0-9+.-]*:)", re.MULTILINE)
+"""Before a relative URI: a line that is no tag, not rooted, and has no scheme."""
+_MAP = re.compile(r'^(#EXT-X-MAP:[^\n]*?URI=")(?=[^/"])(?![a-z][a-z0-9+.-]*:)', re.MULTILINE)
 
 WIRE_SOURCE: dict[Source, str] = {
     Source.FOLLOWING: "following",
@@ -72,18 +74,7 @@ def media_base(region: str, item: CatalogueItem) -> str:
 def root_relative(playlist: str, base: str) -> str:
     """A media playlist whose relative URIs (lines and EXT-X-MAP) start at the root, so that it works from a blob:
     URL."""
-    lines = []
-    for line in playlist.splitlines():
-        if line and not line.startswith("#"):
-            line = _rooted(line, base)
-        elif line.startswith("#EXT-X-MAP"):
-            line = _URI.sub(lambda match: f'URI="{_rooted(match.group(1), base)}"', line)
-        lines.append(line)
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def _rooted(uri: str, base: str) -> str:
-    return uri if uri.startswith("/") or "://" in uri else f"{base}/{uri}"
+    return _MAP.sub(lambda match: f"{match.group(1)}{base}/", _LINE.sub(lambda match: f"{base}/", playlist))
 
 
 def start_order(item: CatalogueItem, *, region: str, priority: int) -> PrefetchOrder:

@@ -154,7 +154,7 @@ class Feed:
         items = self._hydrate(picks, position, record.preferences)
         self._order_starts(picks)
         self._metrics.page_s.labels("fallback" if fallback else "full").observe(time.perf_counter() - started)
-        next_cursor = make_cursor(session.id, max(position, session.dropped) + len(picks))
+        next_cursor = make_cursor(session.id, max(position, len(session.older)) + len(picks))
         return FeedPage(videos=items, next_cursor=next_cursor, is_fallback=fallback)
 
     async def following_page(self, viewer: Viewer, *, count: int, cursor: str | None) -> FeedPage:
@@ -257,7 +257,7 @@ class Feed:
             more, lesser = await self._generate(state)
             second, tail = self._take(more, state, need - len(taken))
             taken += second
-        if not taken and not session.served:
+        if not taken and not session.position:
             taken, lesser = self._rerun(state, record, need), True
         for pick in taken:
             self._count_exposure(pick)
@@ -323,9 +323,9 @@ class Feed:
     ) -> ViewerState:
         """`again`: also what the last session showed but was not watched."""
         prefs = record.preferences
-        served = [pick.video_id for pick in session.served]
-        before = () if again else session.before
-        seen = np.unique(np.concatenate([record.seen, np.array([*served, *before], np.int64)]))
+        served = session.served_ids()
+        before = np.array(() if again else session.before, np.int64)
+        seen = np.unique(np.concatenate([record.seen, served, before]))
         blocked = {*relations.blocked, *prefs.hidden_creators}
         if viewer.user_id and viewer.user_id.isdigit():
             blocked.add(int(viewer.user_id))  # nobody is recommended their own videos
@@ -337,7 +337,7 @@ class Feed:
             hidden_tags=frozenset(map(tag_hash, prefs.hidden_tags)),
             interests=frozenset(map(tag_hash, prefs.interests)),
             region=region_code(viewer.region or self._region),
-            shown_ids=tuple((*session.before, *served)[-10:]),
+            shown_ids=(*session.before[-10:], *served[-10:].tolist())[-10:],
             hour=(self._clock() / 3600) % 24,
         )
 

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.feed.errors import BadCursor
 from inference.feed.recommender import Pick
-from inference.feed.sources import Source
 
-MAX_SERVED = 5000
-"""Places remembered in one session; beyond it the oldest are forgotten (days of watching without a pause)."""
+MAX_REPLAYED = 200
+"""Places that a cursor can ask for again; of older ones only the ids are kept, so that they never return."""
+
+
+def _no_ids() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     id: str
     served: tuple[Pick, ...] = ()
-    dropped: int = 0
-    """Places forgotten at the front of `served`."""
+    older: NDArray[np.int64] = field(default_factory=_no_ids)
+    """Ids handed out before those in `served`."""
     tail: tuple[Pick, ...] = ()
     events_since: int = 0
     """Watch events since the tail was retrieved."""
@@ -37,17 +41,22 @@ class Session:
 
     @property
     def position(self) -> int:
-        return self.dropped + len(self.served)
+        return len(self.older) + len(self.served)
+
+    def served_ids(self) -> NDArray[np.int64]:
+        """Everything handed out, in order."""
+        return np.concatenate([self.older, np.array([pick.video_id for pick in self.served], np.int64)])
 
     def replayed(self, position: int, count: int) -> tuple[Pick, ...]:
-        """Places already handed out, from `position`."""
-        start = max(position - self.dropped, 0)
+        """Places already handed out, from `position` (or from the oldest that is still known)."""
+        start = max(position - len(self.older), 0)
         return self.served[start : start + count]
 
     def handed_out(self, picks: tuple[Pick, ...], *, tail: tuple[Pick, ...]) -> Session:
         served = self.served + picks
-        excess = max(len(served) - MAX_SERVED, 0)
-        return replace(self, served=served[excess:], dropped=self.dropped + excess, tail=tail)
+        excess = max(len(served) - MAX_REPLAYED, 0)
+        ageing = np.array([pick.video_id for pick in served[:excess]], np.int64)
+        return replace(self, served=served[excess:], older=np.concatenate([self.older, ageing]), tail=tail)
 
     def disturbed(self, events: int) -> Session:
         """The taste changed: rank the tail again before use."""
@@ -77,33 +86,30 @@ def read_cursor(cursor: str) -> tuple[str, int]:
         raise BadCursor("start again without a cursor") from err
 
 
-class _StoredPick(msgspec.Struct, frozen=True, array_like=True):
-    video_id: int
-    source: int
-    score: float
-    propensity: float
-
-
 class _StoredSession(msgspec.Struct, frozen=True, array_like=True):
     version: int
     id: str
-    served: list[_StoredPick]
-    dropped: int
-    tail: list[_StoredPick]
+    served: tuple[Pick, ...]
+    older: bytes
+    tail: tuple[Pick, ...]
     events_since: int
     stale: bool
     before: bytes
 
 
+_decoder = msgspec.msgpack.Decoder(_StoredSession)
+_encoder = msgspec.msgpack.Encoder()
+
+
 def encode(session: Session) -> bytes:
-    """About 22 bytes a place."""
-    return msgspec.msgpack.encode(
+    """About 30 bytes a place that can be asked for again or comes next, 8 bytes an older one."""
+    return _encoder.encode(
         _StoredSession(
-            1,
+            2,
             session.id,
-            [_store(pick) for pick in session.served],
-            session.dropped,
-            [_store(pick) for pick in session.tail],
+            session.served,
+            session.older.astype("<i8").tobytes(),
+            session.tail,
             session.events_since,
             session.stale,
             np.array(session.before, "<i8").tobytes(),
@@ -114,27 +120,17 @@ def encode(session: Session) -> bytes:
 def decode(raw: bytes) -> Session | None:
     """None for bytes of another version: the viewer gets a new session."""
     try:
-        stored = msgspec.msgpack.decode(raw, type=_StoredSession)
-        if stored.version != 1:
+        stored = _decoder.decode(raw)
+        if stored.version != 2:
             return None
         return Session(
             id=stored.id,
-            served=tuple(map(_restore, stored.served)),
-            dropped=stored.dropped,
-            tail=tuple(map(_restore, stored.tail)),
+            served=stored.served,
+            older=np.frombuffer(stored.older, "<i8"),
+            tail=stored.tail,
             events_since=stored.events_since,
             stale=stored.stale,
             before=tuple(np.frombuffer(stored.before, "<i8").tolist()),
         )
     except (msgspec.DecodeError, ValueError):
         return None
-
-
-def _store(pick: Pick) -> _StoredPick:
-    return _StoredPick(pick.video_id, int(pick.source), round(pick.score, 4), round(pick.propensity, 4))
-
-
-def _restore(stored: _StoredPick) -> Pick:
-    return Pick(
-        video_id=stored.video_id, source=Source(stored.source), score=stored.score, propensity=stored.propensity
-    )

@@ -51,65 +51,100 @@ def diversify(
     caps leave nothing they are dropped for that place: a page is never shortened. 500 x 256 to 40: about 0.6 ms.
     """
     n = len(scores)
-    spread = float(scores.std()) if n else 0.0
-    quality = (
-        np.exp(policy.theta / (2 * (1 - policy.theta)) * (scores - scores.mean()) / max(spread, 1e-6)) if n else scores
-    )
-    window = _Window(vectors, shown_vectors[-policy.window + 1 :])
-    creators = deque(shown_creators[-policy.window + 1 :], maxlen=policy.window - 1)
-    sounds = deque(shown_sounds[-policy.window + 1 :], maxlen=policy.window - 1)
+    if not n:
+        return np.zeros(0, np.int64)
+    keep = policy.window - 1
+    shown_vectors = shown_vectors[-keep:]
+    strength = policy.theta / (1 - policy.theta)
+    log_quality = strength * (scores - scores.mean()) / max(float(scores.std()), 1e-6)
+    stacked = np.concatenate([vectors, shown_vectors])
+    similarity = vectors @ stacked.T  # the shown ones are columns n, n + 1 ...
+    window = _Window(similarity, np.arange(n, len(stacked)))
+    creators = _Cap(group.creators, shown_creators, cap=policy.creator_cap, keep=keep)
+    sounds = _Cap(group.sounds, shown_sounds, cap=policy.sound_cap, keep=keep)
     free = np.ones(n, bool)
     chosen: list[int] = []
-    log_quality = 2 * np.log(quality) if n else scores
     for step in range(min(k, n)):
-        if step and step % (policy.window - 1) == 0:
-            window = _Window(vectors, vectors[chosen[-policy.window + 1 :]])
+        if step and step % keep == 0:
+            window = _Window(similarity, np.array(chosen[-keep:]))
         gain = log_quality + np.log(window.residual)
-        gain[~_under_caps(free, group, creators, sounds, policy)] = -np.inf
-        pick = int(gain.argmax())
+        pick = int(np.where(_allowed(free, creators, sounds), gain, -np.inf).argmax())
         free[pick] = False
         chosen.append(pick)
-        window.add(vectors[pick])
-        creators.append(int(group.creators[pick]))
-        sounds.append(int(group.sounds[pick]))
+        window.add(pick)
+        creators.add(pick)
+        sounds.add(pick)
     return np.array(chosen, np.int64)
 
 
-def _under_caps(
-    free: NDArray[np.bool_], group: Group, creators: deque[int], sounds: deque[int], policy: DiversityPolicy
-) -> NDArray[np.bool_]:
-    """Candidates that break no cap; the weakest caps go first when none is left."""
-    full_creators = [c for c in set(creators) if creators.count(c) >= policy.creator_cap]
-    full_sounds = [s for s in set(sounds) if s and sounds.count(s) >= policy.sound_cap]
-    by_creator = free.copy()
-    for creator in full_creators:
-        by_creator &= group.creators != creator
-    both = by_creator.copy()
-    for sound in full_sounds:
-        both &= group.sounds != sound
+def _allowed(free: NDArray[np.bool_], creators: _Cap, sounds: _Cap) -> NDArray[np.bool_]:
+    """Candidates that break no cap; when none is left the sounds' cap goes first, then the creators'."""
+    by_creator = free & creators.open
+    both = by_creator & sounds.open
     if both.any():
         return both
     return by_creator if by_creator.any() else free
 
 
+class _Cap:
+    """How often each candidate's key is in the window of the last `keep` places."""
+
+    def __init__(self, keys: NDArray[np.int64], shown: list[int], *, cap: int, keep: int) -> None:
+        self._keys = keys
+        self._cap = cap
+        self._keep = keep
+        self._counts = np.zeros(len(keys), np.int16)
+        self._window: deque[int] = deque()
+        for key in shown[-keep:]:
+            self._enter(key)
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        return self._counts < self._cap
+
+    def add(self, pick: int) -> None:
+        self._enter(int(self._keys[pick]))
+
+    def _enter(self, key: int) -> None:
+        self._window.append(key)
+        if key:  # 0 is "no sound"
+            self._counts += self._keys == key
+        if len(self._window) > self._keep:
+            old = self._window.popleft()
+            if old:
+                self._counts -= self._keys == old
+
+
 class _Window:
-    """Squared distance of every candidate from the span of the window's vectors, updated per addition
-    (Gram-Schmidt)."""
+    """Squared distance of every candidate from the span of the window, by an incremental Cholesky factor (Chen et
+    al.)."""
 
-    def __init__(self, vectors: NDArray[np.float32], start: NDArray[np.float32]) -> None:
-        self._vectors = vectors
-        self._basis: list[NDArray[np.float32]] = []
-        self.residual = np.ones(len(vectors), np.float32)
-        for vector in start:
-            self.add(vector)
+    def __init__(self, similarity: NDArray[np.float32], start: NDArray[np.int64]) -> None:
+        self._similarity = similarity
+        self._rows = np.zeros((24, len(similarity)), np.float32)
+        self._used = 0
+        self.residual = np.ones(len(similarity), np.float32)
+        for column in start.tolist():
+            self.add(column)
 
-    def add(self, vector: NDArray[np.float32]) -> None:
-        for direction in self._basis:
-            vector = vector - (vector @ direction) * direction
-        norm = float(np.linalg.norm(vector))
-        if norm < 1e-3:  # in the span already: nothing new to keep away from
+    def add(self, column: int) -> None:
+        """Take a candidate (column < n) or a shown video (beyond) into the window."""
+        n = len(self.residual)
+        if column >= n:
+            self._add_shown(column)
             return
-        direction = (vector / norm).astype(np.float32)
-        self._basis.append(direction)
-        along = self._vectors @ direction
-        np.maximum(self.residual - along * along, 1e-4, out=self.residual)
+        distance = float(self.residual[column])
+        if distance <= 1e-4 or self._used == len(self._rows):
+            return  # in the span already
+        used = self._rows[: self._used]
+        row = (self._similarity[:, column] - used[:, column] @ used) / np.float32(np.sqrt(distance))
+        self._take(row.astype(np.float32, copy=False))
+
+    def _add_shown(self, column: int) -> None:
+        """Shown videos are few and not candidates: each is taken alone, as if they were far from each other."""
+        self._take(self._similarity[:, column])
+
+    def _take(self, row: NDArray[np.float32]) -> None:
+        self._rows[self._used] = row
+        self._used += 1
+        np.maximum(self.residual - row * row, 1e-4, out=self.residual)

@@ -48,9 +48,9 @@ def choose_trials(
     weight = np.exp((match - match.max()) / _TEMPERATURE).astype(np.float64)
     trials: list[Trial] = []
     for _ in range(min(count, len(rows))):
-        chance = weight / weight.sum()
-        pick = int(rng.choice(len(rows), p=chance))
-        trials.append(Trial(row=int(rows[pick]), propensity=float(chance[pick])))
+        cumulated = weight.cumsum()
+        pick = min(int(np.searchsorted(cumulated, rng.random() * cumulated[-1], "right")), len(rows) - 1)
+        trials.append(Trial(row=int(rows[pick]), propensity=float(weight[pick] / cumulated[-1])))
         weight[pick] = 0.0
         weight[columns.creator_id[rows] == columns.creator_id[rows[pick]]] *= 0.01  # not one creator in all slots
         if weight.sum() <= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,9 +22,8 @@ from inference.feed.viewer import ViewerState
 Scores = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pick:
-    """One place of a list: the video, why, and what off-policy evaluation needs."""
+class Pick(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One place of a list: the video, why, and what off-policy evaluation needs. (A struct: a session stores many.)"""
 
     video_id: int
     source: Source
@@ -36,7 +36,7 @@ class Policy:
     sizes: SourceSizes = field(default_factory=SourceSizes)
     diversity: DiversityPolicy = field(default_factory=DiversityPolicy)
     exploration: ExplorationPolicy = field(default_factory=ExplorationPolicy)
-    diversified: int = 40
+    diversified: int = 24
     """Places ordered by the determinantal process; the rest waits for the next re-rank in score order."""
 
 
@@ -154,7 +154,7 @@ class Recommender:
     def _arrange(self, state: ViewerState, found: Candidates, scores: Scores, count: int) -> list[int]:
         """Diversified head, then the rest by score."""
         columns, rows = self.columns, found.rows
-        short = np.argsort(-scores, kind="stable")[: max(3 * count, 120)]
+        short = np.argsort(-scores, kind="stable")[: max(count, 150)]
         shown = columns.rows(state.shown_ids)
         inside = rows[short]
         head = diversify(
