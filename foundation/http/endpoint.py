@@ -103,6 +103,7 @@ class Endpoint:
     access: Access
     problems: tuple[type[PopreelError], ...]
     max_body_bytes: int
+    body_optional: bool
     internal: bool
 
 
@@ -121,10 +122,12 @@ def endpoint(
     problems: Iterable[type[PopreelError]] = (),
     tag: str = "",
     max_body_bytes: int = MAX_JSON_BYTES,
+    body_optional: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
     """Mark a method as an endpoint.
 
-    `body` is a type msgspec can decode (None: the handler reads the request itself; then `body_type` documents it).
+    `body` is a type msgspec can decode (None: the handler reads the request itself; then `body_type` documents it);
+    with `body_optional` no body counts as `{}`.
     `reply` None with status 204 means no content. Paths under /internal/ stay out of the public OpenAPI document.
     """
 
@@ -145,6 +148,7 @@ def endpoint(
             access=access,
             problems=tuple(problems),
             max_body_bytes=max_body_bytes,
+            body_optional=body_optional,
             internal=path.startswith("/internal/"),
         )
         handler.__endpoint__ = spec  # type: ignore[attr-defined]  # functions take attributes
@@ -181,7 +185,7 @@ def _handler(spec: Endpoint, method: Method, guard: Guard) -> Callable[[web.Requ
         if caller is None and spec.access is not Access.ANYONE:
             raise Unauthenticated("this needs an access token in `Authorization: Bearer`")
         query = _decode_query(request, spec.query) if spec.query is not None else None
-        body = _decode_body(await _read_json(request, spec.max_body_bytes), decode) if decode is not None else None
+        body = _decode_body(await _read_json(request, spec), decode) if decode is not None else None
         result = await method(Call(request=request, body=body, query=query, caller=caller))
         return result if isinstance(result, web.StreamResponse) else render(result, status=spec.status)
 
@@ -195,7 +199,10 @@ def _decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
         raise BadInput(f"body: {err}") from err
 
 
-async def _read_json(request: web.Request, limit: int) -> bytes:
+async def _read_json(request: web.Request, spec: Endpoint) -> bytes:
+    limit = spec.max_body_bytes
+    if spec.body_optional and not request.body_exists:
+        return b"{}"
     if request.content_type not in ("application/json", "application/octet-stream", "text/plain"):
         # sendBeacon posts text/plain; a body without a type arrives as octet-stream
         raise UnsupportedMedia("send application/json")
@@ -209,6 +216,8 @@ async def _read_json(request: web.Request, limit: int) -> bytes:
         parts.append(chunk)
     raw = b"".join(parts)
     if not raw.strip():
+        if spec.body_optional:
+            return b"{}"
         raise BadInput("the body is empty: send a JSON object")
     return raw
 

@@ -65,7 +65,7 @@ def _operation(spec: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
         operation["description"] = spec.description
     if spec.body is not None:
         content = {spec.body_type: {"schema": schema_of[id(spec.body)]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not spec.body_optional, "content": content}
     elif spec.body_type != "application/json":
         content = {spec.body_type: {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {"required": True, "content": content}

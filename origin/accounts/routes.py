@@ -118,7 +118,14 @@ class AccountRoutes:
             raise AccountBanned("this account is banned")
         return self._reply(account, session.session_id, session.refresh_token)
 
-    @endpoint("POST", "/api/v1/auth/logout", summary="End this session, or all", body=LogoutBody, access=Access.USER)
+    @endpoint(
+        "POST",
+        "/api/v1/auth/logout",
+        summary="End this session, or all",
+        body=LogoutBody,
+        body_optional=True,
+        access=Access.USER,
+    )
     async def logout(self, call: Call[LogoutBody]) -> None:
         """Every PoP stops taking the session's access tokens within seconds."""
         user_id = call.user()

@@ -41,6 +41,10 @@ class Routes:
     async def list_notes(self, call: Call[None]) -> dict[str, int]:
         return {"limit": call.query.limit}
 
+    @endpoint("DELETE", "/api/v1/notes", summary="Clear", body=Listing, body_optional=True, reply=dict[str, int])
+    async def clear(self, call: Call[Listing]) -> dict[str, int]:
+        return {"limit": call.body.limit}
+
     @endpoint("GET", "/api/v1/notes/{id}", summary="One", reply=dict[str, int], problems=(Conflict,))
     async def one(self, call: Call[None]) -> dict[str, int]:
         note = call.path_id("id")
@@ -100,6 +104,12 @@ async def test_a_bad_body_says_what_is_wrong(client: Client, key: SigningKey, bo
     problem = json.loads(await answer.read())
     assert (answer.status, answer.content_type) == (400, "application/problem+json")
     assert word in problem["detail"]
+
+
+@pytest.mark.parametrize("body", [None, b"", b" ", b"{}"])
+async def test_an_optional_body_may_be_left_out(client: Client, body: bytes | None) -> None:
+    answer = await client.delete("/api/v1/notes", data=body, headers=JSON if body else {})
+    assert (answer.status, await answer.json()) == (200, {"limit": 20})
 
 
 async def test_a_huge_body_is_refused_before_it_is_read(client: Client, key: SigningKey) -> None:
