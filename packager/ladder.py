@@ -8,8 +8,10 @@ from fractions import Fraction
 AUDIO_BPS = 128_000
 FIRST_FRAGMENT_S = 1
 FRAGMENT_S = 2
-MIN_TAIL_S = Fraction(1, 2)
-"""A last fragment shorter than this joins the one before (2.5 s still rounds to the target duration of 2)."""
+MIN_TAIL_S = 1
+"""A shorter last fragment shares evenly with the one before: a key picture alone in half a second is a peak in rate."""
+MIN_SPLIT_S = Fraction(3, 2)
+"""A clip shorter than this is one fragment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,17 +117,21 @@ def scaled(width: int, height: int, short_edge: int) -> tuple[int, int]:
 
 
 def cuts_of(total_frames: int, frame_rate: Fraction) -> tuple[int, ...]:
-    """First frame of each fragment: 1 s, then 2 s each; a tail under half a second joins its predecessor.
+    """First frame of each fragment: 1 s, then 2 s each; the last two share evenly when the last would be under 1 s.
 
-    A cut is the first frame at or after its instant.
+    A cut is the first frame at or after its instant. All fragments of a clip longer than 2 s last 1 to 2 s (give or
+    take a frame), so the target duration is 2 and every fragment counts for the peak bit rate (RFC 8216 section 4.1).
     """
     cuts = [0]
+    if total_frames / frame_rate < MIN_SPLIT_S:
+        return (0,)
     instant = Fraction(FIRST_FRAGMENT_S)
     while (frame := -(-instant * frame_rate // 1)) < total_frames:
         cuts.append(int(frame))
         instant += FRAGMENT_S
     if len(cuts) > 1 and (total_frames - cuts[-1]) / frame_rate < MIN_TAIL_S:
         cuts.pop()
+        cuts.append((cuts[-1] + total_frames + 1) // 2)
     return tuple(cuts)
 
 

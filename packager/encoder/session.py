@@ -159,7 +159,8 @@ class Session:
         for index, picture in plan.scene.pictures(threads=self._cpus):
             yield index, picture
             if index % 8 == 0:
-                self._progress.encoded(rungs, (index + 1) / plan.scene.total)
+                self._progress.encoded(rungs, index / plan.scene.total)
+        self._progress.encoded(rungs, 1.0)
 
     def _publish(self) -> None:
         for name in self._release.publish():

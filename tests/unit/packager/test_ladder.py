@@ -50,10 +50,11 @@ def test_the_first_fragment_lasts_about_a_second_and_the_others_two(rate: Fracti
     cuts = cuts_of(total, rate)
     lengths = [(after - cut) / rate for cut, after in zip(cuts, (*cuts[1:], total), strict=True)]
     slack = 2 / rate
-    if len(lengths) > 1:
+    if len(lengths) > 2:
         assert abs(lengths[0] - 1) <= slack
-    assert all(abs(length - 2) <= slack for length in lengths[1:-1])
-    assert lengths[-1] <= Fraction(5, 2) + slack
+        assert all(1 - slack <= length <= 2 + slack for length in lengths[1:])
+    assert all(abs(length - 2) <= slack for length in lengths[1:-2])
+    assert all(length >= min(Fraction(3, 4), total / rate) - slack for length in lengths)
 
 
 def test_sixty_frames_a_second_are_kept_for_the_upper_rungs_only() -> None:
