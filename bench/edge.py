@@ -2,8 +2,9 @@
 
 Each server runs alone on core 0, wrk on core 1. The edge has everything on: signed URLs, Cache-Status, metrics,
 access log. nginx is Debian's with proxy_cache, sendfile, tcp_nopush, a buffered access log and no signing. Runs are
-paired (peer, edge, peer, edge ...) and ratios are medians of the pairs, since the machine may be shared. Where others use the cores too,
-trust "per CPU second": requests over the CPU time the server's process took, which others cannot take from it.
+paired (peer, edge, peer, edge ...) and ratios are medians of the pairs, since the machine may be shared. Where
+others use the cores too, trust "per CPU second": requests over the CPU time the server's process took, which others
+cannot take from it.
 
     python -m bench.edge [--pairs 5] [--seconds 3] [--sizes 2kB,200kB,1MB,mixed] [--all-peers] [--json FILE]
 """
@@ -114,7 +115,8 @@ def start_nginx(folder: Path, core: str, http: str) -> subprocess.Popen[bytes]:
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(
         f"{user} daemon off; master_process off; worker_processes 1; pid {folder / 'pid'};"
-        f"error_log {folder / 'error.log'}; events {{ worker_connections 4096; multi_accept on; }} http {{ sendfile on; tcp_nopush on; tcp_nodelay on;"
+        f"error_log {folder / 'error.log'}; events {{ worker_connections 4096; multi_accept on; }}"
+        " http { sendfile on; tcp_nopush on; tcp_nodelay on;"
         " keepalive_requests 100000000; open_file_cache max=10000 inactive=60s; open_file_cache_valid 60s;"
         f" client_body_temp_path {folder / 'body'}; proxy_temp_path {folder / 'proxy'};"
         f" fastcgi_temp_path {folder / 'f'}; uwsgi_temp_path {folder / 'u'}; scgi_temp_path {folder / 's'}; {http} }}"

@@ -103,6 +103,7 @@ class Delivery:
             clock=clock,
             name=settings.name,
             cors_origin=settings.cors_origin,
+            ignored_fields=frozenset(name.lower().encode() for name in settings.drop_request_fields),
         )
         path = settings.cache_dir / "purges.ndjson" if settings.cache_dir else None
         self.store = ResponseStore(
@@ -295,6 +296,11 @@ class Delivery:
             collapsed=tally.collapsed,
             failovers=self._origins.failovers,
         )
+
+    async def settled(self) -> None:
+        """Wait until no fetch is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def flush(self) -> None:
         """Wait until what was stored is on disk."""

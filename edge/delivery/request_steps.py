@@ -29,7 +29,7 @@ from edge.delivery.respond import EdgeResponse, Truncated, cut, send
 from edge.delivery.rules import cache_status
 from edge.delivery.rules.cache_control import RequestDirectives
 from edge.delivery.rules.cache_status import Forward
-from edge.delivery.rules.field_filter import end_to_end
+from edge.delivery.rules.field_filter import end_to_end, without
 from edge.delivery.rules.storability import Refusal
 from edge.delivery.rules.structured_field import parse_list, quote
 from edge.delivery.store.response_store import Departure
@@ -78,6 +78,7 @@ class RequestSteps:
         self._delivery = delivery
         self._settings = delivery.settings
         self._name = delivery.settings.name
+        self._dropped = frozenset(name.lower() for name in delivery.settings.drop_request_fields)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         course = Course(request=request, started_s=self._delivery.clock())
@@ -95,7 +96,8 @@ class RequestSteps:
 
     async def _run(self, course: Course) -> web.StreamResponse:
         request = course.request
-        ask = make_ask(request.method, request.raw_path, CIMultiDict(request.headers))
+        headers = without(request.headers, self._dropped)
+        ask = make_ask(request.method, request.raw_path, headers)
         if (early := self._refuse(course, ask)) is not None:
             return early
         if ask.method not in READS:
@@ -289,7 +291,7 @@ class RequestSteps:
         if ask.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         headers = self._delivery.fetcher.sign(
-            end_to_end(ask.headers, without=frozenset({"host", "content-length", "expect"} | set(self._dropped())))
+            end_to_end(ask.headers, without=frozenset({"host", "content-length", "expect"}))
         )
         exchange = await self._delivery.ask_origin(
             OriginRequest(
@@ -305,9 +307,6 @@ class RequestSteps:
             self._invalidate(ask, exchange.head.headers)
         private = Private(exchange=exchange, why=Refusal.METHOD)
         return await self._send_private(course, ask, private, Forward.METHOD)
-
-    def _dropped(self) -> list[str]:
-        return [name.lower() for name in self._settings.drop_request_fields]
 
     def _invalidate(self, ask: Ask, headers: CIMultiDict[str]) -> None:
         if ask.method in ("OPTIONS", "TRACE"):

@@ -19,12 +19,22 @@ MAX_BLOCK_BYTES = 2_048
 class FastLane:
     """Knows by exact bytes. A client repeats its header block from request to request, so blocks are read once."""
 
-    def __init__(self, *, ram: RamTier, tally: Tally, clock: Callable[[], float], name: str, cors_origin: str) -> None:
+    def __init__(
+        self,
+        *,
+        ram: RamTier,
+        tally: Tally,
+        clock: Callable[[], float],
+        name: str,
+        cors_origin: str = "",
+        ignored_fields: frozenset[bytes] = frozenset(),
+    ) -> None:
         self._ram = ram
         self._tally = tally
         self._clock = clock
         self._name = name
         self._cors_origin = cors_origin
+        self._ignored_fields = ignored_fields
         self._targets: dict[bytes, tuple[PreparedHit, float]] = {}
         self._targets_of: dict[str, set[bytes]] = {}
         self._blocks: dict[bytes, HeaderBlock] = {}
@@ -68,7 +78,7 @@ class FastLane:
     def block(self, block: bytes) -> HeaderBlock:
         known = self._blocks.get(block)
         if known is None:
-            known = read_block(block)
+            known = read_block(block, ignored=self._ignored_fields)
             if len(block) <= MAX_BLOCK_BYTES and known is not OPAQUE:
                 if len(self._blocks) >= MAX_BLOCKS:
                     self._blocks.clear()

@@ -23,6 +23,7 @@ WRITE_HIGH_BYTES = 256 * 1024
 JOIN_BYTES = 16_384
 """Bodies up to this are joined with their head into one buffer: one small copy is cheaper than a second buffer."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_BAD = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -155,6 +156,9 @@ class EdgeProtocol(asyncio.Protocol):
                 self.head_since_s = self._server.now_s
 
     def _hand_over(self, data: bytes, line: bytes, head_end: int, block: HeaderBlock) -> None:
+        if b"  " in line:  # llhttp would let it pass; RFC 9112 section 3 has single spaces
+            self._refuse(_BAD)
+            return
         if block.framing is Framing.OPAQUE or not _is_request_line(line):
             self._go_sticky(data)
             return

@@ -48,8 +48,11 @@ class HeaderBlock:
 OPAQUE = HeaderBlock(Framing.OPAQUE)
 
 
-def read_block(block: bytes) -> HeaderBlock:
-    """Judge header fields: `block` is everything after the request line up to and with the CRLF of the last field."""
+def read_block(block: bytes, *, ignored: frozenset[bytes] = frozenset()) -> HeaderBlock:
+    """Judge header fields: `block` is everything after the request line up to and with the CRLF of the last field.
+
+    `ignored`: lower-case names the edge drops anyway, whatever they say.
+    """
     fields: list[tuple[bytes, bytes]] = []
     at = 0
     while at < len(block):
@@ -58,10 +61,10 @@ def read_block(block: bytes) -> HeaderBlock:
             return OPAQUE
         fields.append((match[1].lower(), match[2]))
         at = match.end()
-    return _judge(fields)
+    return _judge(fields, _NEEDS_SLOW_LANE - ignored)
 
 
-def _judge(fields: list[tuple[bytes, bytes]]) -> HeaderBlock:
+def _judge(fields: list[tuple[bytes, bytes]], needs_slow_lane: frozenset[bytes]) -> HeaderBlock:
     found: dict[bytes, bytes] = {}
     is_plain = True
     for name, value in fields:
@@ -78,7 +81,7 @@ def _judge(fields: list[tuple[bytes, bytes]]) -> HeaderBlock:
         is_plain
         and framing is Framing.AT_HEAD
         and b"host" in found
-        and found.keys().isdisjoint(_NEEDS_SLOW_LANE)
+        and found.keys().isdisjoint(needs_slow_lane)
         and found.get(b"connection", b"keep-alive").lower() == b"keep-alive"
         and (spec is not None or b"range" not in found)
     )

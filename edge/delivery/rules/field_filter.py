@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from multidict import CIMultiDict
 
 HOP_BY_HOP = frozenset(
@@ -28,6 +30,11 @@ def end_to_end(headers: CIMultiDict[str], *, without: frozenset[str] = frozenset
     """A copy without hop-by-hop fields, those Connection names, and `without` (lower case)."""
     dropped = HOP_BY_HOP | without | _named_by_connection(headers)
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
+
+
+def without(headers: Mapping[str, str], names: frozenset[str]) -> CIMultiDict[str]:
+    """A copy without the fields called `names` (lower case)."""
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
 
 
 def _named_by_connection(headers: CIMultiDict[str]) -> set[str]:

@@ -231,8 +231,7 @@ class Fetcher:
 
     def origin_headers(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         """End-to-end request fields as the origin gets them: no conditions, no CMCD, our key, our place in CDN-Loop."""
-        dropped = CONDITIONS | _NEVER_FORWARDED | {name.lower() for name in self._settings.drop_request_fields}
-        return self.sign(end_to_end(headers, without=dropped))
+        return self.sign(end_to_end(headers, without=CONDITIONS | _NEVER_FORWARDED))
 
     def sign(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         headers["CDN-Loop"] = ", ".join([*headers.popall("CDN-Loop", ()), self._settings.name])

@@ -1,0 +1,102 @@
+"""Methods that are not reads, invalidation, interim responses, loops (RFC 9111 4.4, RFC 9110 15.2, RFC 8586)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.delivery.lab.scripted_origin import Asked, Reply
+
+FRESH = {"Cache-Control": "max-age=100", "ETag": '"1"'}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH"])
+@pytest.mark.parametrize(("status", "gone"), [(200, True), (204, True), (302, True), (404, False), (500, False)])
+async def test_a_success_of_an_unsafe_method_invalidates(edge, method, status, gone):
+    def script(asked: Asked) -> Reply:
+        if asked.method == "GET":
+            return Reply(headers=FRESH, body=b"x")
+        return Reply(status=status, reason="R", headers={"Location": "/b", "Content-Location": "/c"})
+
+    edge.origin.script = script
+    for path in ("/a", "/b", "/c"):
+        await edge.get(path)
+    assert (await edge.get("/a", method=method)).status == status
+    for path in ("/a", "/b", "/c"):
+        assert ("hit" not in (await edge.get(path)).headers["Cache-Status"]) is gone
+
+
+async def test_safe_methods_invalidate_nothing(edge):
+    edge.origin.script = lambda asked: Reply(headers=FRESH, body=b"x")
+    await edge.get("/a")
+    await edge.get("/a", method="OPTIONS")
+    assert "hit" in (await edge.get("/a")).headers["Cache-Status"]
+
+
+async def test_a_request_body_streams_to_the_origin_both_framings(edge):
+    edge.origin.script = lambda asked: Reply(status=201, reason="Made", body=asked.body)
+    body = bytes(range(256)) * 2000
+    got = await edge.get("/up", method="PUT", body=body)
+    assert (got.status, got.body) == (201, body)
+    async with edge.client() as client:
+        await client.send(b"POST /up HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for part in (b"abc", b"defgh"):
+            await client.send(b"%x\r\n%b\r\n" % (len(part), part))
+        await client.send(b"0\r\n\r\n")
+        assert (await client.read()).body == b"abcdefgh"
+    assert "fwd=method" in got.headers["Cache-Status"]
+
+
+async def test_expect_continue_is_answered(edge):
+    edge.origin.script = lambda asked: Reply(body=asked.body)
+    async with edge.client() as client:
+        await client.send(b"POST /up HTTP/1.1\r\nHost: e\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert await client._reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await client.send(b"abc")
+        assert (await client.read()).body == b"abc"
+    assert "Expect" not in edge.origin.asked[0].headers
+
+
+async def test_interim_responses_are_relayed_and_not_stored(edge):
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\n\r\n"
+    edge.origin.script = lambda asked: Reply(
+        headers=FRESH, body=b"x", interim=b"HTTP/1.1 102 Processing\r\n\r\n" + hints
+    )
+    got = await edge.get("/a")
+    assert [status for status, _ in got.interim] == [102, 103]
+    assert got.interim[1][1]["Link"] == "</s.css>; rel=preload"
+    assert "Link" not in got.headers
+    assert (await edge.get("/a")).interim == []
+
+
+async def test_a_request_that_was_here_before_is_refused(edge):
+    edge.origin.script = lambda asked: Reply(headers=FRESH, body=b"x")
+    assert (await edge.get("/a", cdn_loop="other, popreel-edge; x=1")).status == 508
+    assert (await edge.get("/a", cdn_loop="other")).status == 200
+    assert edge.origin.asked[-1].headers["CDN-Loop"] == "other, popreel-edge"
+
+
+async def test_an_upstream_cache_status_is_kept_in_front_of_ours(edge):
+    edge.origin.script = lambda asked: Reply(headers={**FRESH, "Cache-Status": "shield; hit; ttl=9"}, body=b"x")
+    for expected in ("shield; hit; ttl=9, popreel-edge; fwd=uri-miss", "shield; hit; ttl=9, popreel-edge; hit"):
+        assert (await edge.get("/a")).headers["Cache-Status"].startswith(expected)
+
+
+async def test_read_only_refuses_other_methods(open_edge):
+    edge = await open_edge(read_only=True)
+    assert (await edge.get("/a", method="DELETE")).status == 405
+    assert edge.origin.asked == []
+
+
+async def test_preflights_and_open_access_for_players(open_edge):
+    edge = await open_edge(cors_origin="*")
+    edge.origin.script = lambda asked: Reply(headers=FRESH, body=b"x")
+    got = await edge.get("/a", method="OPTIONS", origin="https://app.test", access_control_request_method="GET")
+    assert (got.status, got.headers["Access-Control-Allow-Origin"]) == (204, "*")
+    assert "Range" in got.headers["Access-Control-Allow-Headers"]
+    for _ in range(2):
+        got = await edge.get("/a", origin="https://app.test")
+        assert got.headers["Access-Control-Allow-Origin"] == got.headers["Timing-Allow-Origin"] == "*"
+        assert "Cache-Status" in got.headers["Access-Control-Expose-Headers"]

@@ -1,0 +1,126 @@
+"""Single flight: one fetch for all who may share it; leaders that leave; answers that may not be shared."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from edge.delivery.lab.scripted_origin import Asked, Reply, file_reply
+
+BODY = random.Random(2).randbytes(400_000)
+
+
+async def test_a_thousand_misses_of_one_object_make_one_fetch(edge):
+    edge.origin.script = lambda asked: Reply(headers={"Cache-Control": "max-age=9"}, body=BODY)
+    answers = await asyncio.gather(*(edge.get("/a") for _ in range(1000)))
+    assert all(got.body == BODY for got in answers)
+    assert len(edge.origin.asked) == 1
+    collapsed = sum("collapsed" in got.headers["Cache-Status"] for got in answers)
+    assert collapsed + edge.delivery.tally.hits >= 999 or collapsed > 900
+
+
+async def test_bytes_stream_through_before_the_object_is_whole(edge):
+    release = asyncio.Event()
+    edge.origin.script = lambda asked: Reply(
+        headers={"Cache-Control": "max-age=9"}, body=BODY, pace=(100_000, _after_first(release))
+    )
+    async with edge.client() as one, edge.client() as two:
+        for client in (one, two):
+            await client.send(b"GET /a HTTP/1.1\r\nHost: e\r\n\r\n")
+        async with asyncio.timeout(5):
+            for client in (one, two):
+                await client._read_head()
+                assert await client._reader.readexactly(100_000) == BODY[:100_000]
+        release.set()
+        for client in (one, two):
+            assert await client._reader.readexactly(300_000) == BODY[100_000:]
+    assert len(edge.origin.asked) == 1
+
+
+def _after_first(release: asyncio.Event):
+    calls = 0
+
+    async def wait() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            await release.wait()
+
+    return wait
+
+
+async def test_the_leader_leaves_and_nobody_notices(edge):
+    release = asyncio.Event()
+    edge.origin.script = lambda asked: Reply(
+        headers={"Cache-Control": "max-age=9"}, body=BODY, pace=(100_000, _after_first(release))
+    )
+    leader = edge.client()
+    await leader.__aenter__()
+    await leader.send(b"GET /a HTTP/1.1\r\nHost: e\r\n\r\n")
+    await leader._read_head()
+    follower = asyncio.create_task(edge.get("/a"))
+    await asyncio.sleep(0.01)
+    await leader.__aexit__()
+    release.set()
+    assert (await follower).body == BODY
+    assert len(edge.origin.asked) == 1
+
+
+async def test_private_answers_are_never_shared_and_waiters_go_in_parallel(edge):
+    arrived = asyncio.Barrier(20)
+
+    async def script(asked: Asked) -> Reply:
+        if asked.headers["X-Who"] == "0":
+            await asyncio.sleep(0.02)  # let the others queue behind it
+        else:
+            async with asyncio.timeout(5):
+                await arrived.wait()  # passes only if all are at the origin at once
+        return Reply(headers={"Cache-Control": "private"}, body=asked.headers["X-Who"].encode())
+
+    edge.origin.script = script
+    answers = await asyncio.gather(*(edge.get("/me", x_who=str(n)) for n in range(21)))
+    assert [got.body for got in answers] == [str(n).encode() for n in range(21)]
+
+
+async def test_vary_separates_those_who_waited_together(edge):
+    edge.origin.script = lambda asked: Reply(
+        headers={"Cache-Control": "max-age=9", "Vary": "X-Who"}, body=asked.headers["X-Who"].encode()
+    )
+    answers = await asyncio.gather(*(edge.get("/a", x_who=str(n % 3)) for n in range(30)))
+    assert [got.body for got in answers] == [str(n % 3).encode() for n in range(30)]
+
+
+async def test_a_failed_fetch_fails_all_who_wait_and_is_not_remembered(edge):
+    edge.origin.script = lambda asked: Reply(raw=b"garbage")
+    answers = await asyncio.gather(*(edge.get("/a") for _ in range(10)))
+    assert {got.status for got in answers} == {502}
+    edge.origin.script = lambda asked: Reply(headers={"Cache-Control": "max-age=9"}, body=b"fine")
+    assert (await edge.get("/a")).body == b"fine"
+
+
+async def test_a_purge_while_fetching_keeps_the_old_bytes_out(edge):
+    from foundation.wire.pops import PurgeOrder
+
+    release = asyncio.Event()
+    started = asyncio.Event()
+
+    async def wait() -> None:
+        started.set()
+        await release.wait()
+
+    edge.origin.script = lambda asked: Reply(headers={"Cache-Control": "max-age=9"}, body=b"old", before_body=wait)
+    first = asyncio.create_task(edge.get("/a"))
+    await started.wait()
+    await edge.delivery.purge(PurgeOrder(seq=1, url="/a"))
+    edge.origin.script = lambda asked: Reply(headers={"Cache-Control": "max-age=9"}, body=b"new")
+    assert (await edge.get("/a")).body == b"new"
+    release.set()
+    await first
+    assert (await edge.get("/a")).body == b"new"
+
+
+async def test_slices_beside_a_stream_are_fetched_by_those_who_are_far_ahead(edge):
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"s"')
+    whole, part = await asyncio.gather(edge.get("/v.bin"), edge.get("/v.bin", range="bytes=390000-399999"))
+    assert whole.body == BODY
+    assert part.body == BODY[390_000:]
