@@ -41,6 +41,7 @@ from origin.social.social_store import SocialStore
 from origin.stores import Stores, open_stores
 from origin.uploads.routes import UploadRoutes
 from origin.uploads.rules import UploadRules
+from origin.uploads.tus import TusRoutes, TusStore, announce_tus
 from origin.uploads.upload_store import UploadStore
 from origin.uploads.uploads import Uploads
 
@@ -57,6 +58,7 @@ async def compose(settings: OriginSettings) -> AsyncIterator[web.Application]:
         revoked = Revoked(clock_s=stores.clock_s)
         app = new_app("origin", ready=lambda: _ready(stores))
         app.on_response_prepare.append(announce_limits)
+        app.on_response_prepare.append(announce_tus)
         guard = TokenGuard(
             keys=tokens.public_keys,
             revoked=revoked,
@@ -132,6 +134,13 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             allow_internal_users=settings.allow_internal_users,
         ),
         UploadRoutes(uploads=uploads, access=access, limits=limits, sounds=sounds, public_url=settings.public_url),
+        TusRoutes(
+            uploads=uploads,
+            store=TusStore(shards=shards, objects=stores.objects, part_bytes=settings.chunk_bytes),
+            access=access,
+            limits=limits,
+            public_url=settings.public_url,
+        ),
         video_routes,
         EngagementRoutes(
             videos=videos,

@@ -124,5 +124,8 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
     jobs_at_once: Annotated[int, Meta(ge=1, le=64, description="Worker: videos packaged at the same time.")] = 1
     lease_s: Annotated[float, Meta(ge=2, description="Worker: a silent worker loses its job after this, s.")] = 30.0
     packaging_timeout_s: Annotated[float, Meta(ge=10, description="Worker: longest packaging of one video, s.")] = 300.0
+    sweep_delay_s: Annotated[
+        float, Meta(ge=0, description="Worker: an old revision stays this long for players in the middle of it, s.")
+    ] = 3600.0
     job_tries: Annotated[int, Meta(ge=1, le=20, description="Tries of a job that fails by error.")] = 3
     job_first_delay_s: Annotated[float, Meta(gt=0, description="Wait before the second try, s; then x4.")] = 2.0

@@ -75,6 +75,7 @@ def _runner(
         limits=Limits(max_bytes=settings.max_file_bytes, max_duration_s=settings.max_duration_ms / 1000),
         scratch=settings.scratch_dir,
         timeout_s=settings.packaging_timeout_s,
+        sweep_delay_s=settings.sweep_delay_s,
         metrics=metrics,
     )
     return Runner(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -172,7 +173,8 @@ class ObjectStore:
 
     async def _put(self, url: str, body: AsyncIterable[bytes] | bytes, headers: Mapping[str, str]) -> str:
         try:
-            async with self._http.put(url, data=body, headers=headers) as answer:
+            data = io.BytesIO(body) if isinstance(body, bytes) else body  # written in pieces, not in one go
+            async with self._http.put(url, data=data, headers=headers) as answer:
                 if answer.status != 200:
                     raise ObjectsUnavailable(f"the object store refused a part ({answer.status})", retry_after_s=1)
                 return answer.headers["ETag"]

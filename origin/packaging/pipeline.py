@@ -37,7 +37,6 @@ from packager.limits import Limits
 _log = logging.getLogger(__name__)
 _PROGRESS_EVERY_S = 0.5
 _UPLOADS_AT_ONCE = 4
-SWEEP_DELAY_S = 3600.0  # players in the middle of an old revision may finish it
 
 Package = Callable[..., AsyncIterator[Event]]
 """`packager.package`; an argument so that a test can hand in a shorter encoder."""
@@ -63,6 +62,7 @@ class Pipeline:
     limits: Limits
     scratch: Path
     timeout_s: float
+    sweep_delay_s: float
     metrics: WorkerMetrics
 
     async def run(self, job: Job) -> None:
@@ -219,7 +219,7 @@ class _Publishing:
                     key=str(self.video.id),
                     family=Family.VIDEO,
                     snowflake=self.video.id,
-                    delay_s=SWEEP_DELAY_S,
+                    delay_s=self.pipeline.sweep_delay_s,
                 )
 
     async def _publish(self, manifest: MediaManifest, *, complete: bool) -> None:

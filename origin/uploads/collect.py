@@ -9,6 +9,7 @@ from foundation.errors import PopreelError
 from foundation.ids import VideoId
 from foundation.stores.objects import ObjectStore
 from foundation.stores.postgres import Shards
+from origin.lifecycle.object_keys import originals_prefix
 
 _log = logging.getLogger(__name__)
 _BATCH = 100
@@ -46,6 +47,6 @@ class UploadCollector:
                     )
                     await connection.execute("delete from video_counters where video_id = $1", gone)
                 if gone is not None:
-                    await self._objects.delete(row["object_key"])
+                    await self._objects.delete_prefix(originals_prefix(row["video_id"]))
                     collected.append(VideoId(gone))
         return collected

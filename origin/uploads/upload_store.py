@@ -29,10 +29,12 @@ class Upload:
     received: int
     state: str
     expires_at: dt.datetime
+    metadata: str = ""
+    """tus Upload-Metadata as sent."""
 
 
 _COLUMNS = """video_id, owner_id, revision, protocol, object_key, s3_upload_id, filename, size, received, state,
-    expires_at"""
+    expires_at, metadata"""
 
 
 class UploadStore:
@@ -64,7 +66,8 @@ class UploadStore:
             await self._videos.create(connection, video_id=upload.video_id, owner_id=upload.owner_id, region=region)
             await connection.execute(
                 """insert into uploads (video_id, shard, owner_id, revision, protocol, object_key, s3_upload_id,
-                       filename, size, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
+                       filename, size, expires_at, metadata)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
                 upload.video_id,
                 shard_of(Family.VIDEO, upload.video_id),
                 upload.owner_id,
@@ -75,6 +78,7 @@ class UploadStore:
                 upload.filename,
                 upload.size,
                 upload.expires_at,
+                upload.metadata,
             )
         return True
 

@@ -43,7 +43,14 @@ class Uploads:
         return dt.datetime.fromtimestamp(self.clock_s(), tz=dt.UTC)
 
     async def begin(
-        self, owner: UserId, *, video_id: VideoId, filename: str, size: int | None, protocol: str
+        self,
+        owner: UserId,
+        *,
+        video_id: VideoId,
+        filename: str,
+        size: int | None,
+        protocol: str,
+        metadata: str = "",
     ) -> Upload:
         """A new video in state `created` with an open multipart upload; the earlier one if `video_id` has one."""
         existing = await self.uploads.find(video_id)
@@ -63,6 +70,7 @@ class Uploads:
             received=0,
             state="open",
             expires_at=self.now() + dt.timedelta(seconds=self.life_s),
+            metadata=metadata,
         )
         if await self.uploads.create(upload, region=self.region):
             return upload
