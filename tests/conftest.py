@@ -167,7 +167,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayPlat
 
     `platform.pop_url`, `.origin_url`, `.urls`, `.token("ana")`, `.popreel("upload", file, "--as", "ana", "--json")`.
     """
-    running = ThrowawayPlatform(tmp_path_factory.mktemp("platform") / "data")
+    # A killed worker's job is taken over once its lease ends: 30 s in earnest, a few here.
+    folder = tmp_path_factory.mktemp("platform") / "data"
+    running = ThrowawayPlatform(folder, environ={"POPREEL_ORIGIN__LEASE_S": "4"})
     try:
         running.start()
         yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -47,7 +48,9 @@ async def send(
     if body is not None:
         data = msgspec.json.encode(body)
         sent["Content-Type"] = "application/json"
-    async with session.request(method, url, data=data, headers=sent) as answer:
+    # BytesIO: sent in pieces; aiohttp warns that one large write of bytes would hold the event loop up
+    payload = io.BytesIO(data) if data is not None else None
+    async with session.request(method, url, data=payload, headers=sent) as answer:
         raw = await answer.read()
         if answer.status >= 400:
             raise refusal(raw, status=answer.status, retry_after=answer.headers.get("Retry-After"))
