@@ -150,6 +150,20 @@ def edge(
     raise typer.Exit(code)
 
 
+@app.command("cache-sim")
+def cache_sim(
+    trace: Annotated[
+        Path | None,
+        typer.Argument(help="Lines of time,key,size; default: a synthetic short-video trace.", exists=True),
+    ] = None,
+    requests: Annotated[int, typer.Option(help="Length of the synthetic trace.", min=1000)] = 400_000,
+) -> None:
+    """Compare the cache's policies with others on a trace: miss ratios by object, byte and prefix."""
+    from edge.delivery.simulation.report import run_cache_sim
+
+    run_cache_sim(trace, requests=requests)
+
+
 @app.command()
 def demo(context: typer.Context, json: JsonFlag = False) -> None:
     """Fill the platform: users, real clips out of installable packages, likes."""
