@@ -5,7 +5,7 @@ import { type Clip, clipOf, warmthFor } from "../player/clip";
 import { ClipPlayer, type Sound } from "../player/clip_player";
 import { PrefixStore } from "../player/prefix_store";
 import { preferences, savingData } from "../session/preferences";
-import { report, type WatchSource } from "../reporting/watch_queue";
+import { keepLastWords, report, type Watched, type WatchSource } from "../reporting/watch_queue";
 
 export type Acts = { liked: boolean; commented: boolean; shared: boolean; followedCreator: boolean; notInterested: boolean };
 const NO_ACTS: Acts = { liked: false, commented: false, shared: false, followedCreator: false, notInterested: false };
@@ -30,9 +30,13 @@ export class Deck {
   private asked = { id: "", at: 0 };
   private warmed = false;
   private readonly timer: number;
+  private readonly teardown = new AbortController();
 
   constructor(private readonly source: WatchSource) {
     this.timer = window.setInterval(() => this.rewarm(), REWARM_MS);
+    // In the capture phase: the report must be in the queue when the queue itself says goodbye.
+    addEventListener("pagehide", () => this.leave(), { capture: true, signal: this.teardown.signal });
+    document.addEventListener("visibilitychange", () => this.hideOrShow(), { capture: true, signal: this.teardown.signal });
   }
 
   mount(item: FeedItem, host: HTMLElement): void {
@@ -114,6 +118,7 @@ export class Deck {
   close(): void {
     this.leave();
     clearInterval(this.timer);
+    this.teardown.abort();
     for (const player of this.players.values()) player.destroy();
     this.players.clear();
   }
@@ -172,16 +177,18 @@ export class Deck {
     return item ? clipOf(item) : null;
   }
 
-  /** Close the books on the active clip: one report, if it was really asked for. */
-  private leave(): void {
+  private hideOrShow(): void {
+    const hidden = document.visibilityState === "hidden";
+    keepLastWords(hidden ? this.watched() : null);
+  }
+
+  /** What the active clip's report would say now; null when it was not asked for. */
+  private watched(): Watched | null {
     const item = this.current;
     const player = this.activePlayer;
-    if (!item || !player) return;
-    const now = performance.now();
-    player.meter.still(now);
-    const totals = player.meter.totals(now);
-    player.deactivate();
-    report({
+    if (!item || !player?.meter.begun) return null;
+    const totals = player.meter.totals(performance.now());
+    return {
       videoId: item.id,
       watchDuration: Math.min(totals.watchedMs, 86_400_000),
       totalDuration: item.durationMs,
@@ -190,7 +197,16 @@ export class Deck {
       ...(item.impression ? { impression: item.impression } : {}),
       ...(totals.startTimeMs === null ? {} : { startTimeMs: totals.startTimeMs }),
       rebuffers: totals.rebuffers,
-    });
+    };
+  }
+
+  /** Close the books on the active clip: one report. */
+  private leave(): void {
+    const event = this.watched();
+    if (!event) return;
+    this.activePlayer?.deactivate();
+    report(event);
+    keepLastWords(null);
     this.acts = { ...NO_ACTS };
   }
 }

@@ -109,7 +109,7 @@ export class ClipPlayer {
   deactivate(): void {
     this.active = false;
     this.wanted = false;
-    this.meter.still(performance.now());
+    this.meter.reset();
     this.handOver?.cancel();
     this.handOver = null;
     this.lead.pause();

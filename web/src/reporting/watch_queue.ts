@@ -27,6 +27,7 @@ export type WatchReport = {
 };
 
 const KEY = "popreel.watch";
+const LAST_WORDS_KEY = "popreel.lastWatch";
 const CAPACITY = 200;
 const BATCH = 50;
 /** The next page is ranked by what was just watched, so a report leaves soon; a burst of skips still shares a request. */
@@ -40,14 +41,30 @@ let waiting: WatchReport[] = readJson(KEY, isReports, []).slice(-CAPACITY);
 let timer: number | null = null;
 let sending = false;
 
-export function report(event: Omit<WatchReport, "eventId" | "sessionId" | "deviceType">): void {
-  waiting.push({ eventId: crypto.randomUUID(), sessionId, deviceType: "web", ...event });
+export type Watched = Omit<WatchReport, "eventId" | "sessionId" | "deviceType">;
+
+export function report(event: Watched): void {
+  waiting.push(complete(event));
   if (waiting.length > CAPACITY) waiting = waiting.slice(-CAPACITY); // offline for long: the newest say most
   keep();
   schedule(FLUSH_AFTER_MS);
 }
 
+function complete(event: Watched): WatchReport {
+  return { eventId: crypto.randomUUID(), sessionId, deviceType: "web", ...event };
+}
+
+/**
+ * What to report if this page is never seen again: a phone ends hidden pages without a word. Sent on the next visit;
+ * null takes it back when the viewer returns.
+ */
+export function keepLastWords(event: Watched | null): void {
+  writeJson(LAST_WORDS_KEY, event && [complete(event)]);
+}
+
 export function startReporting(): void {
+  waiting.push(...readJson(LAST_WORDS_KEY, isReports, []));
+  keepLastWords(null);
   addEventListener("pagehide", leave);
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
   addEventListener("online", () => schedule(0));
@@ -73,9 +90,9 @@ async function flush(): Promise<void> {
 }
 
 /** "done" also covers a refusal: the same bytes would be refused again. */
-async function post(batch: WatchReport[], token: string | null): Promise<"done" | "later"> {
+async function post(batch: WatchReport[], token: string | null, leaving = false): Promise<"done" | "later"> {
   try {
-    const response = await fetch(PATH, { method: "POST", keepalive: true, headers: headers(token), body: bodyOf(batch) });
+    const response = await fetch(PATH, { method: "POST", keepalive: leaving, headers: headers(token), body: bodyOf(batch) });
     const transient = response.status >= 500 || response.status === 429 || response.status === 401;
     return transient ? "later" : "done";
   } catch {
@@ -90,7 +107,7 @@ async function post(batch: WatchReport[], token: string | null): Promise<"done" 
 function leave(): void {
   if (waiting.length === 0) return;
   const batch = waiting.slice(-BATCH);
-  if ("keepalive" in Request.prototype) void post(batch, tokenNow()).then((outcome) => outcome === "done" && settle(batch));
+  if ("keepalive" in Request.prototype) void post(batch, tokenNow(), true).then((outcome) => outcome === "done" && settle(batch));
   else navigator.sendBeacon(PATH, new Blob([bodyOf(batch)], { type: "application/json" }));
 }
 
