@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
 from edge.delivery.rules.cache_control import RequestDirectives, request_directives
+from edge.delivery.rules.cmcd import NO_CMCD, Cmcd, parse_cmcd
 from edge.delivery.upstream.priority_gate import Priority
 from foundation.errors import BadInput
 from foundation.tokens.media import split
 
+CMCD_FIELDS = ("CMCD-Request", "CMCD-Object", "CMCD-Status", "CMCD-Session")
 MAX_TARGET_CHARS = 8192
 _HIDDEN = re.compile(r"%(?:2e|2f|5c|00)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.\-]*://[^/?#]*", re.IGNORECASE)
@@ -38,6 +41,7 @@ class Ask:
     target: Target
     headers: CIMultiDict[str]
     directives: RequestDirectives
+    cmcd: Cmcd = NO_CMCD
     priority: Priority = Priority.VIEWER
 
     @property
@@ -45,10 +49,19 @@ class Ask:
         return self.target.key
 
 
-def make_ask(method: str, raw_target: str, headers: CIMultiDict[str], *, priority: Priority = Priority.VIEWER) -> Ask:
+def make_ask(method: str, raw_target: str, headers: CIMultiDict[str]) -> Ask:
     """Raises BadInput for a target no cache should pass on."""
     target = parse_target(raw_target)
-    return Ask(method=method, target=target, headers=headers, directives=request_directives(headers), priority=priority)
+    told = unquote(target.cmcd) or ",".join(headers[name] for name in CMCD_FIELDS if name in headers)
+    cmcd = parse_cmcd(told)
+    return Ask(
+        method=method,
+        target=target,
+        headers=headers,
+        directives=request_directives(headers),
+        cmcd=cmcd,
+        priority=priority_of(cmcd),
+    )
 
 
 def parse_target(raw: str) -> Target:
@@ -70,6 +83,13 @@ def parse_target(raw: str) -> Target:
         raise BadInput("the path must be in normal form: no dot segments, no control characters")
     cmcd, rest = _take_cmcd(query) if "CMCD=" in query else ("", query)
     return Target(key=path + (mark + rest if rest or not cmcd else ""), path=path, token=signed.token, cmcd=cmcd)
+
+
+def priority_of(cmcd: Cmcd) -> Priority:
+    """A player that starts or has run dry goes first, one that warms up something goes behind the viewers."""
+    if cmcd.is_preloading:
+        return Priority.READ_AHEAD
+    return Priority.URGENT if cmcd.is_urgent else Priority.VIEWER
 
 
 def _is_printable(text: str) -> bool:

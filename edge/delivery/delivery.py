@@ -8,18 +8,21 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from edge.delivery.access import Gatekeeper
-from edge.delivery.ask import Ask, parse_target
+from edge.delivery.ask import Ask, Target, parse_target
 from edge.delivery.decision import select
 from edge.delivery.errors import DeliveryError
 from edge.delivery.lane.fast_lane import FastLane
+from edge.delivery.player_hints import PlayerHints
 from edge.delivery.prefetcher import PrefetchCounts, Prefetcher, PrefetchOrder, PrefetchPriority
 from edge.delivery.request_steps import RequestSteps
 from edge.delivery.rules.byte_range import Span
+from edge.delivery.rules.cmcd import Cmcd
 from edge.delivery.settings import DeliverySettings
 from edge.delivery.store.cache_directory import CacheDirectory
 from edge.delivery.store.disk_tier import DiskTier
@@ -130,6 +133,7 @@ class Delivery:
         )
         self.gatekeeper = Gatekeeper(settings.media_keys, require_token=settings.require_token, clock=clock)
         self.steps = RequestSteps(self)
+        self._hints: PlayerHints | None = None
         self._prefetcher: Prefetcher | None = None
 
     def _make_disk(self) -> DiskTier | None:
@@ -176,6 +180,13 @@ class Delivery:
             workers=self.settings.background_connections,
             max_queued=self.settings.prefetch_queue,
         )
+        self._hints = PlayerHints(
+            gatekeeper=self.gatekeeper,
+            tally=self.tally,
+            path_prefix=self.settings.path_prefix,
+            order=partial(self._prefetcher.order, priority=PrefetchPriority.NEXT),
+        )
+        self.lane.on_cmcd = self._hints.take
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run work that belongs to no single request; it ends with the delivery at the latest."""
@@ -252,6 +263,11 @@ class Delivery:
             self.fetcher.ground(lambda key: purge.tag is not None or key == purge.url)
         return self.store.apply(purge)
 
+    def heed(self, target: Target, cmcd: Cmcd) -> None:
+        """Act on what a player said with a slow-lane request."""
+        assert self._hints is not None
+        self._hints.act_on(target, cmcd)
+
     async def prefetch(self, orders: Sequence[PrefetchOrder], *, priority: PrefetchPriority) -> None:
         """Queue orders and return at once."""
         assert self._prefetcher is not None
@@ -309,6 +325,8 @@ class Delivery:
 
     async def close(self) -> None:
         """Stop background work, finish disk writes, close connections."""
+        if self._hints is not None:
+            await self._hints.close()
         if self._prefetcher is not None:
             await self._prefetcher.close()
         for task in tuple(self._tasks):

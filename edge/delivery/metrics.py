@@ -54,6 +54,11 @@ class DeliveryMetrics(Collector):
         yield sent
         yield CounterMetricFamily("edge_slow_lane_seconds", "Time spent answering, slow lane.", value=tally.seconds)
         yield CounterMetricFamily("edge_collapsed", "Requests that shared another's fetch.", value=tally.collapsed)
+        cmcd = CounterMetricFamily("edge_cmcd_requests", "Requests with CMCD, by what they said.", labels=["state"])
+        cmcd.add_metric(["any"], tally.cmcd_requests)
+        cmcd.add_metric(["starting"], tally.cmcd_starting)
+        cmcd.add_metric(["starved"], tally.cmcd_starved)
+        yield cmcd
         yield CounterMetricFamily("edge_truncated", "Bodies that had to be cut off.", value=tally.truncated)
 
     def _tiers(self) -> Iterator[Metric]:

@@ -24,11 +24,13 @@ from edge.delivery.answer import ACCESS_FIELD, answer
 from edge.delivery.ask import Ask, make_ask, parse_target
 from edge.delivery.decision import Decision, StaleCause, Step, decide, stale_allowed
 from edge.delivery.errors import DeliveryError, OriginBroke, OriginFailed, OriginTimeout, OriginUnreachable
+from edge.delivery.lane.link import link_of
 from edge.delivery.prefetcher import PrefetchOrder
 from edge.delivery.respond import EdgeResponse, Truncated, cut, send
-from edge.delivery.rules import cache_status
+from edge.delivery.rules import cache_status, cmsd
 from edge.delivery.rules.cache_control import RequestDirectives
 from edge.delivery.rules.cache_status import Forward
+from edge.delivery.rules.cmcd import NO_CMCD
 from edge.delivery.rules.field_filter import end_to_end, without
 from edge.delivery.rules.storability import Refusal
 from edge.delivery.rules.structured_field import parse_list, quote
@@ -102,6 +104,7 @@ class RequestSteps:
             return early
         if ask.method not in READS:
             return await self._pass_through(course, ask)
+        self._delivery.heed(ask.target, ask.cmcd)
         variants = await self._delivery.store.find(ask.key)
         decision = decide(variants, ask, now_s=self._delivery.clock(), obey_client=self._settings.obey_client_no_cache)
         return await self._carry_out(course, ask, decision)
@@ -228,6 +231,7 @@ class RequestSteps:
         self._check_access(course, stored)
         reply = answer(stored, ask, now_s=self._delivery.clock(), cache_status=status)
         cors.allow(reply.headers, self._settings.cors_origin)
+        self._tell_player(course, ask, reply.headers)
         response = await send(
             course.request,
             ask,
@@ -251,6 +255,14 @@ class RequestSteps:
         if self._settings.require_token and not token:
             return
         self._delivery.lane.promote(raw_target, stored, until_s=expiry_s(token) if token else NO_END_S)
+
+    def _tell_player(self, course: Course, ask: Ask, headers: CIMultiDict[str]) -> None:
+        """CMSD-Dynamic for players that speak CMCD: nobody else reads it."""
+        if ask.cmcd is NO_CMCD:
+            return
+        delay_ms = int((self._delivery.clock() - course.started_s) * 1000)
+        item = cmsd.dynamic(self._name, link_of(course.request.transport), response_delay_ms=delay_ms)
+        headers[cmsd.FIELD] = ", ".join([*headers.popall(cmsd.FIELD, ()), item])
 
     def _check_access(self, course: Course, stored: StoredResponse) -> None:
         if not course.signed and stored.headers.get(ACCESS_FIELD, "").strip().lower() == "signed":

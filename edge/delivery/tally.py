@@ -36,6 +36,10 @@ class Tally:
     requests: Counter[tuple[Outcome, int]] = field(default_factory=Counter)
     """By outcome and status class (2 for 2xx), slow lane."""
     body_bytes: Counter[Outcome] = field(default_factory=Counter)
+    cmcd_requests: int = 0
+    cmcd_starting: int = 0
+    cmcd_starved: int = 0
+    """Requests whose player said that its buffer ran dry since the last one."""
     collapsed: int = 0
     truncated: int = 0
     seconds: float = 0.0

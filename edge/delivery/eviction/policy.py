@@ -22,8 +22,11 @@ class Entry:
 class Policy(Protocol):
     """Holds entries up to `capacity` bytes. A use is `entry.hits += 1`: cheap enough for the fast lane."""
 
-    capacity: int
-    used: int
+    @property
+    def capacity(self) -> int: ...
+
+    @property
+    def used(self) -> int: ...
 
     def insert(self, key: Hashable, size: int) -> tuple[Entry, list[Entry]]:
         """Take in a key that is not held (size <= capacity); returns its entry and those that had to leave.

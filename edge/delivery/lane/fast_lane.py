@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
+from edge.delivery.lane.link import link_of
 from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
 from edge.delivery.lane.request_head import OPAQUE, HeaderBlock, read_block, split_cmcd
+from edge.delivery.rules import cmsd
 from edge.delivery.store.ram_tier import RamTier
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
@@ -85,8 +88,11 @@ class FastLane:
                 self._blocks[block] = known
         return known
 
-    def answer(self, line: bytes, block: HeaderBlock) -> Reply | None:
-        """The reply to a plain GET or HEAD that is a fresh hit in memory; None for everything else."""
+    def answer(self, line: bytes, block: HeaderBlock, transport: asyncio.BaseTransport | None) -> Reply | None:
+        """The reply to a plain GET or HEAD that is a fresh hit in memory; None for everything else.
+
+        `transport` is asked about the way to the player when the player speaks CMCD.
+        """
         if line[:4] == b"GET ":
             target, is_get = line[4:-9], True
         elif line[:5] == b"HEAD ":
@@ -109,9 +115,16 @@ class FastLane:
         if reply is not None:
             self._tally.fast_hits += 1
             self._tally.fast_bytes += reply[2]
-            if cmcd is not None and self.on_cmcd is not None:
-                self.on_cmcd(target, cmcd)
+            if cmcd is not None:
+                if self.on_cmcd is not None:
+                    self.on_cmcd(target, cmcd)
+                return self._with_cmsd(reply, transport)
         return reply
+
+    def _with_cmsd(self, reply: Reply, transport: asyncio.BaseTransport | None) -> Reply:
+        head, body, size = reply
+        item = cmsd.dynamic(self._name, link_of(transport), response_delay_ms=0)
+        return b"%bCMSD-Dynamic: %b\r\n\r\n" % (head[:-2], item.encode("latin-1")), body, size
 
     def _reply(self, hit: PreparedHit, block: HeaderBlock, *, is_get: bool) -> Reply | None:
         if block.if_none_match is not None:

@@ -131,7 +131,7 @@ class EdgeProtocol(asyncio.Protocol):
     def _answer(self, line: bytes, block: HeaderBlock) -> bool:
         if not block.is_plain or line[-9:] != b" HTTP/1.1":
             return False
-        reply = self._lane.answer(line, block)
+        reply = self._lane.answer(line, block, self._transport)
         if reply is None:
             return False
         self.last_active_s = self._server.now_s

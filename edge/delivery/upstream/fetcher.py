@@ -265,7 +265,7 @@ class Fetcher:
 
     def _stored(self, got: _Got, ask: Ask) -> StoredResponse:
         """What would be stored of this answer. A 206 to our own slice request is a 200 seen through a window."""
-        headers = end_to_end(got.head.headers)
+        headers = end_to_end(got.head.headers, without=_NOT_STORED)
         status, reason, total = got.head.status, got.head.reason, _length(got.head)
         if got.asked is not None and status == 206:
             told = parse_content_range(headers.popall("Content-Range")[0])
@@ -401,6 +401,8 @@ class Fetcher:
         self._store.put(_replace(stored, total=fill.total))
 
 
+_NOT_STORED = frozenset({"cmsd-dynamic"})
+"""True for one hop at one moment."""
 _NEVER_FORWARDED = frozenset(
     {"host", "content-length", "expect", "cmcd-request", "cmcd-object", "cmcd-status", "cmcd-session"}
 )

@@ -1,0 +1,78 @@
+"""CMCD and CMSD: next objects are fetched ahead inside the request's rights; players hear of their link."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from urllib.parse import quote
+
+from edge.delivery.lab.scripted_origin import Asked, Reply, file_reply
+from foundation.settings import Secret
+from foundation.tokens.media import sign
+
+BODY = random.Random(3).randbytes(200_000)
+
+
+def cmcd(text: str) -> str:
+    return "CMCD=" + quote(text, safe="")
+
+
+async def test_the_next_object_is_fetched_ahead_from_either_lane(edge):
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v"')
+    await edge.get("/v/1.mp4?" + cmcd('bl=0,nor="2.mp4",nrr="0-9999",sid="s",su'))
+    await edge.delivery.prefetched()
+    assert edge.delivery.is_cached("/v/2.mp4", prefix_bytes=10_000)
+    await edge.get("/v/1.mp4?" + cmcd('nor=("../w/3.mp4" "4.mp4";r="20000-30000"),tpb=(2646.605),v=2'))
+    assert edge.delivery.tally.fast_hits == 1
+    await edge.until(lambda: edge.delivery.tally.cmcd_requests == 2)
+    await edge.delivery.prefetched()
+    assert edge.delivery.is_cached("/w/3.mp4", prefix_bytes=10_000)
+    assert edge.delivery.is_cached("/v/4.mp4", prefix_bytes=0)
+    assert {asked.target for asked in edge.origin.asked} == {"/v/1.mp4", "/v/2.mp4", "/w/3.mp4", "/v/4.mp4"}
+
+
+async def test_next_objects_outside_the_requests_rights_are_ignored(open_edge):
+    edge = await open_edge(media_keys={"k": Secret("secret")}, path_prefix="/videos/")
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v"')
+    token = sign("/videos/us/7/", expires_s=1_790_000_100, kid="k", keys={"k": b"secret"})
+    for reference in ("../8/x.mp4", "/internal/v1/x", "http://evil/x", "//evil/x", "../../../../etc", "%2e%2e/x"):
+        await edge.get(f"/t/{token}/videos/us/7/a.mp4?" + cmcd(f'nor="{reference}"'))
+    await edge.until(lambda: edge.delivery.tally.cmcd_requests == 6)
+    await edge.delivery.prefetched()
+    assert {asked.target for asked in edge.origin.asked} == {"/videos/us/7/a.mp4"}
+
+
+async def test_players_that_speak_cmcd_hear_cmsd(edge):
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v"', headers={"CMSD-Dynamic": '"shield";rd=9'})
+    for target in ("/v.mp4?" + cmcd("bl=100"), "/v.mp4?" + cmcd("bl=200")):
+        got = await edge.get(target)
+        assert got.headers["CMSD-Dynamic"].startswith('"popreel-edge";')
+        assert "rd=" in got.headers["CMSD-Dynamic"]
+        assert got.body == BODY
+    header = await edge.get("/v.mp4", cmcd_status="bs")
+    assert "CMSD-Dynamic" in header.headers
+    assert "CMSD-Dynamic" not in (await edge.get("/v.mp4")).headers
+    await edge.until(lambda: edge.delivery.tally.cmcd_starved == 1)
+
+
+async def test_an_urgent_miss_goes_before_prefetches_and_steady_viewers(open_edge):
+    edge = await open_edge(origin_connections=1, background_connections=1)
+    gate = asyncio.Event()
+    order: list[str] = []
+
+    async def script(asked: Asked) -> Reply:
+        order.append(asked.target)
+        await gate.wait()
+        return Reply(headers={"Cache-Control": "no-store"}, body=b"x")
+
+    edge.origin.script = script
+    first = asyncio.create_task(edge.get("/holds-the-connection"))
+    await edge.until(lambda: order == ["/holds-the-connection"])
+    pool = edge.delivery._origins._origins[0]._gate
+    waiting = []
+    for target in ("/ahead?CMCD=sta%3Dd", "/steady?CMCD=bl%3D5000", "/start?CMCD=su"):
+        waiting.append(asyncio.create_task(edge.get(target)))
+        await edge.until(lambda: pool.waiting == len(waiting))
+    gate.set()
+    await asyncio.gather(first, *waiting)
+    assert order[1:] == ["/start", "/steady", "/ahead"]
