@@ -19,6 +19,7 @@ class FeedMetrics:
         self.events = Counter(
             "feed_watch_events_total", "Watch events by what became of them.", ["kind"], registry=registry
         )
+        self.viral = Counter("feed_viral_alarms_total", "Videos that began to go viral here.", registry=registry)
         self.pools_s = Gauge("feed_pools_seconds", "Time the shared lists took to make.", registry=registry)
         self.waiting_rows = Gauge(
             "feed_index_waiting_rows", "Rows searched exactly until a rebuild.", registry=registry

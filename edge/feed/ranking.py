@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
+from edge.feed.arms import Arms, open_arms
 from edge.feed.breaker import CircuitBreaker
 from edge.feed.metrics import FeedMetrics
 from foundation.errors import Unavailable
+from inference.experiments import Experiment
 from inference.feed.columns import FeedColumns
 from inference.feed.model import FeedModel
 from inference.feed.pools import PoolPolicy, Pools, make_pools
-from inference.feed.recommender import Pick, Policy, Ranked, Recommender
+from inference.feed.recommender import Pick, Policy, Ranked
 from inference.feed.row_index import EXACT_LIMIT, RowIndex
 from inference.feed.sources import Source, visible
 from inference.feed.viewer import ViewerState
@@ -40,10 +43,15 @@ class Ranking:
         timeout_s: float,
         pools_s: float,
         metrics: FeedMetrics,
+        experiment: Experiment | None = None,
+        model_dir: Path | None = None,
     ) -> None:
         self._columns = columns
         self.index = RowIndex(columns)
-        self.recommender = Recommender(columns, self.index, model=model, policy=policy)
+        self.arms: Arms = open_arms(
+            columns, self.index, model=model, policy=policy, experiment=experiment, model_dir=model_dir
+        )
+        self._after_upkeep: Callable[[Pools], Awaitable[None]] | None = None
         self._pool_policy = pool_policy
         self._clock = clock
         self._rng = rng
@@ -56,7 +64,8 @@ class Ranking:
         self._pools = make_pools(columns, now_s=clock(), policy=pool_policy)
         self._task: asyncio.Task[None] | None = None
 
-    def open(self) -> None:
+    def open(self, *, after_upkeep: Callable[[Pools], Awaitable[None]]) -> None:
+        self._after_upkeep = after_upkeep
         self._task = asyncio.create_task(self._upkeep(), name="feed-upkeep")
 
     async def close(self) -> None:
@@ -66,19 +75,18 @@ class Ranking:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._upkeep_executor.shutdown(wait=False, cancel_futures=True)
 
-    async def recommend(self, state: ViewerState, *, count: int) -> Ranked:
-        """A new list. Raises Unavailable when ranking fails, is late, or failed several times a moment ago."""
-        now_s, rng = self._clock(), self._job_rng()
+    async def recommend(self, state: ViewerState, *, count: int, arm: str) -> Ranked:
+        """A new list of one arm. Raises Unavailable when ranking fails, is late, or failed several times a moment
+        ago."""
+        now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
         return await self._run(
-            lambda: self.recommender.recommend(self._pools_for(now_s), state, count=count, now_s=now_s, rng=rng)
+            lambda: recommender.recommend(self._pools_for(now_s), state, count=count, now_s=now_s, rng=rng)
         )
 
-    async def rerank(self, state: ViewerState, tail: tuple[Pick, ...]) -> Ranked:
+    async def rerank(self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str) -> Ranked:
         """The tail in a new order. Raises Unavailable as `recommend`."""
-        now_s, rng = self._clock(), self._job_rng()
-        return await self._run(
-            lambda: self.recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng)
-        )
+        now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        return await self._run(lambda: recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng))
 
     def popular(self, state: ViewerState, *, count: int) -> tuple[Pick, ...]:
         """Trending and popular videos in turn without any model: the fallback. Well under a millisecond."""
@@ -143,6 +151,8 @@ class Ranking:
             await asyncio.sleep(self._pools_s)
             try:
                 await loop.run_in_executor(self._upkeep_executor, self._refresh)
+                if self._after_upkeep is not None:
+                    await self._after_upkeep(self._pools)
             except Exception:
                 _log.exception("the shared lists could not be made", extra={"event": "upkeep_failed"})
 

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from edge.feed.exposure import ExposureReceipt
 from edge.feed.ports import Viewer
 from edge.feed.service import Feed
 from foundation.errors import BadInput
@@ -108,6 +109,16 @@ class FeedRoutes:
         viewer, new_device = self._viewer(call)
         await self._feed.interests(viewer, call.body.interests)
         return _with_device(web.Response(status=204), new_device, secure=call.request.secure)
+
+    @endpoint(
+        "GET",
+        "/api/v1/feed/exposure/{video_id}",
+        summary="What a new video was granted at this PoP",
+        reply=ExposureReceipt,
+        tag="feed",
+    )
+    async def exposure(self, call: Call[None]) -> ExposureReceipt:
+        return await self._feed.receipt(call.path_id("video_id"))
 
     @endpoint(
         "POST", "/api/v1/feed/controls", summary="More, less, hide, reset", body=FeedControl, status=204, tag="feed"

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from edge.events.spool import EventSpool
+from edge.feed.exposure import ExposureCounts, ExposureReceipt
 from edge.feed.following import following_page
 from edge.feed.hydrate import WIRE_SOURCE, feed_item, start_order
 from edge.feed.impression import make_token
@@ -26,7 +27,9 @@ from edge.feed.ports import NO_RELATIONS, Catalogue, DeliveryPort, Relations, Us
 from edge.feed.ranking import Ranking
 from edge.feed.session import Session, make_cursor, read_cursor
 from edge.feed.settings import FeedSettings
+from edge.feed.statistics_store import StatisticsStore
 from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore
+from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Watching
 from foundation.errors import Unavailable
 from foundation.wire.catalogue import CatalogueItem, Counters
@@ -35,7 +38,7 @@ from foundation.wire.feed import FeedItem, FeedPage
 from inference.feed.columns import region_code, tag_hash
 from inference.feed.exploration import ExplorationPolicy
 from inference.feed.model import FIRST_MODEL, FeedModel, load
-from inference.feed.pools import PoolPolicy
+from inference.feed.pools import PoolPolicy, Pools
 from inference.feed.recommender import Pick, Policy
 from inference.feed.sources import Source
 from inference.feed.taste import Taste
@@ -60,8 +63,14 @@ class Feed:
         clock: Callable[[], float],
         region: str,
         metrics: FeedMetrics,
+        exposures: ExposureCounts,
+        statistics: StatisticsStore,
     ) -> None:
         self._settings = settings
+        self._exposures = exposures
+        self._statistics = statistics
+        self._viral = ViralWatch()
+        self._statistics_due_s = clock() + settings.statistics_s
         self._store = store
         self.ranking = ranking
         self._watching = watching
@@ -111,6 +120,8 @@ class Feed:
             timeout_s=settings.rank_timeout_s,
             pools_s=settings.pools_s,
             metrics=metrics,
+            experiment=settings.experiment,
+            model_dir=model_dir,
         )
         watching = Watching(
             spool=EventSpool(valkey), columns=catalogue.columns, quantiles=model.quantiles, pop_id=pop_id, clock=clock
@@ -126,12 +137,16 @@ class Feed:
             clock=clock,
             region=region,
             metrics=metrics,
+            exposures=ExposureCounts(valkey, quota=settings.exploration_quota),
+            statistics=StatisticsStore(valkey),
         )
-        ranking.open()
+        await feed._statistics.restore(catalogue.columns)
+        ranking.open(after_upkeep=feed._upkeep)
         return feed
 
     async def close(self) -> None:
         await self.ranking.close()
+        await self._statistics.save(self._catalogue.columns)
 
     async def page(self, viewer: Viewer, *, count: int, cursor: str | None) -> FeedPage:
         """`count` items from the cursor on; fewer only when the catalogue has no more for this viewer.
@@ -151,7 +166,7 @@ class Feed:
                 picks += fresh
                 fallback = fallback or lesser
             await self._store.save(viewer.id, replace(record, session=session), watched=[], taste=False, prefs=False)
-        items = self._hydrate(picks, position, record.preferences)
+        items = self._hydrate(picks, position, record.preferences, viewer)
         self._order_starts(picks)
         self._metrics.page_s.labels("fallback" if fallback else "full").observe(time.perf_counter() - started)
         next_cursor = make_cursor(session.id, max(position, len(session.older)) + len(picks))
@@ -163,7 +178,7 @@ class Feed:
         record = await self._store.load(viewer.id)
         columns = self._catalogue.columns
         picks, next_cursor = following_page(columns, relations, record.preferences, count=count, cursor=cursor)
-        return FeedPage(videos=self._hydrate(picks, 0, record.preferences), next_cursor=next_cursor)
+        return FeedPage(videos=self._hydrate(picks, 0, record.preferences, viewer), next_cursor=next_cursor)
 
     async def record(self, viewer: Viewer, reports: Sequence[WatchReport]) -> list[str]:
         """Store the reports durably, then learn from them. Their event ids. Raises Unavailable (not stored)."""
@@ -176,11 +191,22 @@ class Feed:
             self._metrics.events.labels("repeated").inc(len(events) - len(counted))
             if counted:
                 record = await self._store.load(viewer.id)
-                after, watched = self._watching.learn(record, counted)
+                learned = self._watching.learn(record, counted)
                 await self._store.save(
-                    viewer.id, after, watched=watched, taste=True, prefs=after.preferences != record.preferences
+                    viewer.id,
+                    learned.record,
+                    watched=learned.watched,
+                    taste=True,
+                    prefs=learned.record.preferences != record.preferences,
                 )
+                await self._exposures.watched(learned.judged)
+                for impression, quantile in learned.judged:
+                    self.ranking.arms.observe(impression, quantile)
         return event_ids
+
+    async def receipt(self, video_id: int) -> ExposureReceipt:
+        """What a new video was granted at this PoP. Raises Unavailable."""
+        return await self._exposures.receipt(video_id)
 
     async def interests(self, viewer: Viewer, interests: Sequence[str]) -> None:
         """Onboarding: replace the chosen topics (hashtags)."""
@@ -235,6 +261,16 @@ class Feed:
             after = replace(record, preferences=change(record.preferences), session=session)
             await self._store.save(viewer.id, after, watched=[], taste=False, prefs=True)
 
+    async def _upkeep(self, pools: Pools) -> None:
+        """After the shared lists were made: viral alarms warm the cache; now and then statistics are written."""
+        alarms = self._viral.look(self._catalogue.columns, pools, now_s=self._clock())
+        if alarms:
+            self._metrics.viral.inc(len(alarms))
+            self._delivery.prefetch(warm_orders(self._catalogue, alarms, region=self._region))
+        if self._clock() >= self._statistics_due_s:
+            self._statistics_due_s = self._clock() + self._settings.statistics_s
+            await self._statistics.save(self._catalogue.columns)
+
     def _lock(self, viewer_id: str) -> asyncio.Lock:
         """One generation at a time per viewer; the lock lives as long as somebody holds or awaits it."""
         lock = self._locks.get(viewer_id)
@@ -249,36 +285,38 @@ class Feed:
         self, viewer: Viewer, record: ViewerRecord, relations: Relations, session: Session, need: int
     ) -> tuple[Session, tuple[Pick, ...], bool]:
         """Hand out `need` more places: from the tail, a new list, what the last session showed, or seen videos."""
+        arm = self.ranking.arms.arm_of(viewer.id)
         state = self._state(viewer, record, relations, session)
-        session, lesser = await self._fresh_tail(session, state, need)
+        session, lesser = await self._fresh_tail(session, state, need, arm)
         taken, tail = self._take(session.tail, state, need)
         if len(taken) < need:
             state = self._state(viewer, record, relations, session.handed_out(taken, tail=()), again=True)
-            more, lesser = await self._generate(state)
+            more, lesser = await self._generate(state, arm)
             second, tail = self._take(more, state, need - len(taken))
             taken += second
         if not taken and not session.position:
             taken, lesser = self._rerun(state, record, need), True
         for pick in taken:
             self._count_exposure(pick)
+        await self._exposures.granted([pick.video_id for pick in taken if pick.source is Source.EXPLORE])
         return session.handed_out(taken, tail=tail), taken, lesser
 
-    async def _fresh_tail(self, session: Session, state: ViewerState, need: int) -> tuple[Session, bool]:
+    async def _fresh_tail(self, session: Session, state: ViewerState, need: int, arm: str) -> tuple[Session, bool]:
         enough = len(session.tail) >= need
         if enough and not session.stale:
             return session, False
         if enough and session.events_since < self._settings.rerank_events:
             try:
-                ranked = await self.ranking.rerank(state, session.tail)
+                ranked = await self.ranking.rerank(state, session.tail, arm=arm)
                 return session.with_tail(ranked.picks, retrieved=False), ranked.degraded
             except Unavailable:
                 return session, True  # the old order is better than none
-        picks, lesser = await self._generate(state)
+        picks, lesser = await self._generate(state, arm)
         return session.with_tail(picks, retrieved=True), lesser
 
-    async def _generate(self, state: ViewerState) -> tuple[tuple[Pick, ...], bool]:
+    async def _generate(self, state: ViewerState, arm: str) -> tuple[tuple[Pick, ...], bool]:
         try:
-            ranked = await self.ranking.recommend(state, count=self._settings.session_items)
+            ranked = await self.ranking.recommend(state, count=self._settings.session_items, arm=arm)
         except Unavailable as err:
             self._metrics.fallbacks.labels("ranking").inc()
             _log.debug("fallback: %s", err.detail)
@@ -347,14 +385,18 @@ class Feed:
         if pick.source is Source.EXPLORE and row is not None:
             self._catalogue.columns.granted[row] += 1
 
-    def _hydrate(self, picks: Sequence[Pick], position: int, prefs: Preferences) -> tuple[FeedItem, ...]:
+    def _hydrate(
+        self, picks: Sequence[Pick], position: int, prefs: Preferences, viewer: Viewer
+    ) -> tuple[FeedItem, ...]:
         liked, now_ms = frozenset(prefs.liked), int(self._clock() * 1000)
+        arm = self.ranking.arms.arm_of(viewer.id)
+        model, label = self.ranking.arms.recommender(arm).model.name, self.ranking.arms.label(arm)
         items: list[FeedItem] = []
         for place, pick in enumerate(picks, start=position):
             item = self._catalogue.item(pick.video_id)
             if item is None:  # deleted since it was handed out; a replayed page is then shorter
                 continue
-            token = make_token(pick, place=place, model=self.ranking.recommender.model.name, arm="", served_ms=now_ms)
+            token = make_token(pick, place=place, model=model, arm=label, served_ms=now_ms)
             items.append(
                 feed_item(
                     item,

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from foundation.settings import Settings
+from inference.experiments import Experiment
 
 
 class FeedSettings(Settings, frozen=True, kw_only=True):
@@ -47,4 +48,11 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
     pools_s: Annotated[
         float, Meta(gt=0, le=60, description="Most seconds between two makings of the popular and trending lists.")
     ] = 1.0
+    experiment: Annotated[
+        Experiment | None,
+        Meta(description="Running experiment: name and arms (share, model, exploreEvery ...); a canary is an arm."),
+    ] = None
+    statistics_s: Annotated[
+        float, Meta(ge=1, le=3600, description="Seconds between writes of what this PoP counted of its videos.")
+    ] = 30.0
     prefetch_items: Annotated[int, Meta(ge=0, le=50, description="Items of a page whose start is ordered ahead.")] = 6

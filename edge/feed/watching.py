@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
 
 from edge.events.spool import EventSpool
+from edge.feed.impression import Impression, read_token
 from edge.feed.ports import Viewer
 from edge.feed.viewer_store import Preferences, ViewerRecord
 from foundation.errors import BadInput
@@ -27,6 +28,15 @@ _NUDGES = {
     "less": Outcome(quantile=0.1, liking=0.0, dislike=1.0, finished=False, skipped=True),
     "not_interested": Outcome(quantile=0.0, liking=0.0, dislike=2.0, finished=False, skipped=True),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    record: ViewerRecord
+    watched: list[int]
+    """Videos that count as seen now."""
+    judged: list[tuple[Impression | None, float]]
+    """Per event: the place it came of (None: unknown) and its watch quantile."""
 
 
 class Watching:
@@ -66,17 +76,20 @@ class Watching:
             report=report,
         )
 
-    def learn(self, record: ViewerRecord, events: Sequence[WatchEvent]) -> tuple[ViewerRecord, list[int]]:
-        """The record after the events, and the videos that count as seen now."""
+    def learn(self, record: ViewerRecord, events: Sequence[WatchEvent]) -> Learned:
+        """What the events change; the columns' counters are changed at once."""
         taste, prefs, watched = record.taste, record.preferences, list[int]()
+        judged: list[tuple[Impression | None, float]] = []
         for event in events:
             video_id = int(event.report.video_id)
             outcome = self._judge(event.report, video_id)
             taste = self._taught(taste, video_id, outcome)
+            judged.append((read_token(event.report.impression), outcome.quantile))
             watched.append(video_id)
             prefs = _remember_like(prefs, video_id, outcome)
         session = record.session.disturbed(len(events)) if record.session else None
-        return replace(record, taste=taste, preferences=prefs, session=session), watched
+        after = replace(record, taste=taste, preferences=prefs, session=session)
+        return Learned(record=after, watched=watched, judged=judged)
 
     def nudged(
         self, record: ViewerRecord, video_id: int, action: Literal["more", "less", "not_interested"]

@@ -53,6 +53,9 @@ _SCHEMA: dict[str, tuple[str, tuple[int, ...]]] = {
     "counted_s": ("f8", ()),
 }
 
+STATISTICS = tuple(_SCHEMA)[list(_SCHEMA).index("seen_count") :]
+"""Columns that this PoP counts itself: everything else comes from the catalogue."""
+
 
 def tag_hash(tag: str) -> int:
     """32-bit hash of a hashtag, case-folded and without its '#'. 0 means none."""
@@ -209,8 +212,7 @@ class FeedColumns:
         self.hashtags[row] = tags + [0] * (MAX_HASHTAGS - len(tags))
 
     def _copy_statistics(self, old: int, new: int) -> None:
-        names = list(_SCHEMA)
-        for name in names[names.index("seen_count") :]:
+        for name in STATISTICS:
             column = getattr(self, name)
             column[new] = column[old]
 

@@ -139,11 +139,11 @@ class Recommender:
         if query is None:
             return _cold(x), False
         weights = model.weights
-        if model.ranker is None:
-            return _blend(x, found, state, _WITHOUT_RANKER), False
         blend = _blend(x, found, state, weights)
         if not weights.ranker:
             return blend, False
+        if model.ranker is None:
+            return _blend(x, found, state, _WITHOUT_RANKER), False
         try:
             predicted = model.ranker.predict(x)
         except ModelError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -99,9 +100,11 @@ class MemoryCatalogue:
 @dataclass
 class RecordingDelivery:
     orders: list[PrefetchOrder] = field(default_factory=list)
+    ordered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def prefetch(self, orders: Sequence[PrefetchOrder]) -> None:
         self.orders.extend(orders)
+        self.ordered.set()
 
     def is_cached(self, path: str, prefix_bytes: int) -> bool:
         return False

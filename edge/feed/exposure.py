@@ -1,0 +1,87 @@
+"""The exposure receipt of a video at this PoP: what was granted, what was really watched, and how it went.
+
+Counted in Valkey (`feed:exposure:{id}`, 90 days) from the same impression tokens that the event log carries, so that
+a receipt and the log of this PoP say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from edge.feed.impression import Impression
+from foundation.errors import Unavailable
+from foundation.wire import Wire
+from inference.feed.sources import Source
+
+_KEEP_S = 90 * 86_400
+
+
+class ExposureReceipt(Wire, frozen=True, kw_only=True):
+    """Counts at one PoP. `granted` places were given to the video as new; `watched` of those were reported."""
+
+    video_id: str
+    granted: int
+    quota: int
+    watched: int
+    mean_quantile: float
+    """Watch quantile of those, 0..1 among videos of the same length; 0 without any."""
+
+
+class ExposureCounts:
+    """Failures never hold up a page or a report; reading says so when Valkey is away."""
+
+    def __init__(self, valkey: Redis, *, quota: int) -> None:
+        self._valkey = valkey
+        self._quota = quota
+
+    async def watched(self, impressions: Sequence[tuple[Impression | None, float]]) -> None:
+        """Count reports that carry a token of an exploration place, with their watch quantiles."""
+        trials = [(read, quantile) for read, quantile in impressions if read and read.source == Source.EXPLORE]
+        if not trials:
+            return
+        pipe = self._valkey.pipeline(transaction=False)
+        for read, quantile in trials:
+            key = _key(read.video_id)
+            pipe.hincrby(key, "watched", 1)
+            pipe.hincrbyfloat(key, "quantiles", round(quantile, 4))
+            pipe.expire(key, _KEEP_S)
+        await self._send(pipe)
+
+    async def granted(self, video_ids: Sequence[int]) -> None:
+        """Count exploration places handed out."""
+        if not video_ids:
+            return
+        pipe = self._valkey.pipeline(transaction=False)
+        for video_id in video_ids:
+            pipe.hincrby(_key(video_id), "granted", 1)
+            pipe.expire(_key(video_id), _KEEP_S)
+        await self._send(pipe)
+
+    async def receipt(self, video_id: int) -> ExposureReceipt:
+        """Raises Unavailable."""
+        try:
+            raw: Any = await self._valkey.hgetall(_key(video_id))
+        except (RedisError, OSError, TimeoutError) as err:
+            raise Unavailable("the receipt cannot be read right now", retry_after_s=2) from err
+        watched = int(raw.get(b"watched", 0))
+        return ExposureReceipt(
+            video_id=str(video_id),
+            granted=int(raw.get(b"granted", 0)),
+            quota=self._quota,
+            watched=watched,
+            mean_quantile=round(float(raw.get(b"quantiles", 0)) / watched, 4) if watched else 0.0,
+        )
+
+    async def _send(self, pipe: Any) -> None:
+        try:
+            await pipe.execute()
+        except (RedisError, OSError, TimeoutError):
+            return
+
+
+def _key(video_id: int) -> str:
+    return f"feed:exposure:{{{video_id}}}"

@@ -1,0 +1,77 @@
+"""Viral alarms: videos whose rate of good watches grows, found within about 100 views, ordered into the cache ahead.
+
+A video alarms when the ratio of its 5-minute to its 2-hour rate says it doubles, at real volume; or when it has
+10,000 good watches an hour, burst or not. It alarms once and again only after it calmed down.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.feed.hydrate import media_base
+from edge.feed.ports import Catalogue, PrefetchOrder
+from inference.feed.columns import FAST_HALF_LIFE_S, SLOW_HALF_LIFE_S, FeedColumns
+from inference.feed.pools import Pools
+
+_log = logging.getLogger(__name__)
+_BURST = np.log(3.0)
+_CALM = np.log(1.3)
+_LEAST_FAST = 15.0
+"""Good watches in the decayed 5-minute counter: about 25 in five minutes."""
+_PER_HOUR = 10_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    video_id: int
+    ratio: float
+    per_hour: float
+
+
+class ViralWatch:
+    """Remembers who alarmed; called by the feed's upkeep, off the request path."""
+
+    def __init__(self) -> None:
+        self._raised: set[int] = set()
+
+    def look(self, columns: FeedColumns, pools: Pools, *, now_s: float) -> list[Alarm]:
+        """New alarms. Vectorised; the loop is over alarming videos only."""
+        count = len(pools.trend)
+        elapsed = np.maximum(now_s - columns.counted_s[:count], 0.0)
+        fast = columns.fast[:count] * np.exp2(-elapsed / FAST_HALF_LIFE_S)
+        slow = columns.slow[:count] * np.exp2(-elapsed / SLOW_HALF_LIFE_S)
+        per_hour = slow * np.log(2) * 3600 / SLOW_HALF_LIFE_S
+        hot = pools.allowed & (((pools.trend > _BURST) & (fast > _LEAST_FAST)) | (per_hour > _PER_HOUR))
+        alarms = []
+        for row in np.flatnonzero(hot).tolist():
+            video_id = int(columns.video_id[row])
+            if video_id not in self._raised:
+                self._raised.add(video_id)
+                ratio = float(np.exp(pools.trend[row]))
+                alarms.append(Alarm(video_id=video_id, ratio=ratio, per_hour=float(per_hour[row])))
+                _log.info("a video goes viral", extra={"event": "viral", "video": video_id, "ratio": round(ratio, 1)})
+        self._forget_calm(columns, pools)
+        return alarms
+
+    def _forget_calm(self, columns: FeedColumns, pools: Pools) -> None:
+        for video_id in list(self._raised):
+            row = columns.row_of.get(video_id)
+            if row is None or (row < len(pools.trend) and pools.trend[row] < _CALM):
+                self._raised.discard(video_id)
+
+
+def warm_orders(catalogue: Catalogue, alarms: list[Alarm], *, region: str) -> list[PrefetchOrder]:
+    """Start of every rung and the whole first rung of each alarming video."""
+    orders: list[PrefetchOrder] = []
+    for alarm in alarms:
+        item = catalogue.item(alarm.video_id)
+        if item is None:
+            continue
+        for number, rung in enumerate(item.manifest.renditions):
+            last = rung.size_bytes if number == 0 else rung.prefix_bytes
+            path = f"{media_base(region, item)}/{rung.name}.mp4"
+            orders.append(PrefetchOrder(path=path, first_byte=0, last_byte=max(last - 1, 0), priority=number))
+    return orders
