@@ -1,12 +1,13 @@
 """Every metric of delivery. They are read from the tallies when scraped: counting costs the fast lane nothing extra.
 
-edge_requests_total{lane,outcome,status_class}   sum over all = requests; outcome tells hit from each class of miss
+edge_requests_total{lane,outcome,status_class}   sum over all = requests; outcome tells a hit from each class of miss
 edge_body_bytes_total{lane,outcome}
 edge_collapsed_total                             requests that waited on another's fetch and shared its answer
 edge_truncated_total                             bodies cut off because their rest could not be had
+edge_cmcd_requests_total{state}                  what players say of themselves: starting, starved
 edge_cache_bytes{tier}, edge_cache_objects       what is held now
 edge_evictions_total{tier}, edge_disk_errors_total{kind}
-edge_origin_failovers_total, edge_prefetch_total{result}
+edge_origin_failovers_total, edge_origin_slices_total, edge_prefetch_total{result}
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""libCacheSim as a second opinion, where somebody installed it (`pip install libcachesim`, GPL: no dependency of ours)."""
+"""libCacheSim as a second opinion, where it is installed (`pip install libcachesim`, GPL: no dependency of ours)."""
 
 from __future__ import annotations
 
