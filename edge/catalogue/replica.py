@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 import random
 from collections import OrderedDict
@@ -12,15 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge.catalogue.journal import CatalogueJournal, Place
 from edge.catalogue.origin_client import CatalogueOrigin
 from foundation.errors import Unavailable
-from foundation.wire.catalogue import EMBEDDING_DIM, CatalogueChange, CatalogueItem, SnapshotHead
-from inference.errors import NotFinite
-from inference.feed.columns import FeedColumns, NewVideo, region_code, tag_hash
+from foundation.wire.catalogue import CatalogueChange, CatalogueItem, SnapshotHead
+from inference.feed.catalogue_row import new_video
+from inference.feed.columns import FeedColumns
 
 _log = logging.getLogger(__name__)
 _BATCH = 500
@@ -75,7 +70,7 @@ class CatalogueReplica:
     async def open(self) -> None:
         """Load the journal (about 60 us an item), then follow the origin in a task of its own."""
         for number, (change, place) in enumerate(self._journal.replay()):
-            self._apply(change, place)
+            self._apply(change, place, replaying=True)
             if number % _BATCH == 0:
                 await asyncio.sleep(0)  # a million items must not hold up health checks
         self._task = asyncio.create_task(self._follow(), name="catalogue-replica")
@@ -163,7 +158,7 @@ class CatalogueReplica:
         async with self._moved:
             self._moved.notify_all()
 
-    def _apply(self, change: CatalogueChange, place: Place) -> None:
+    def _apply(self, change: CatalogueChange, place: Place, *, replaying: bool = False) -> None:
         self._seq = max(self._seq, change.seq)
         video_id = int(change.video_id)
         if change.kind == "upsert" and change.item is not None:
@@ -172,14 +167,11 @@ class CatalogueReplica:
             self._count(video_id, change)
         elif change.kind == "tombstone" and video_id:
             self._drop(video_id)
+            if not replaying:  # the media of what the journal says went was purged then
+                self._on_tombstone(video_id)
 
     def _put(self, video_id: int, item: CatalogueItem, place: Place) -> None:
-        vector = decode_vector(item, self.columns.space)
-        try:
-            self.columns.put(_row_of(item, vector))
-        except NotFinite:
-            _log.warning("a video has a damaged vector", extra={"event": "vector_refused", "video": item.id})
-            self.columns.put(_row_of(item, None))
+        self.columns.put(new_video(item, space=self.columns.space))
         old = self._places.get(video_id)
         self._live_bytes += place[1] - (old[1] if old else 0)
         self._places[video_id] = place
@@ -204,7 +196,6 @@ class CatalogueReplica:
         self.columns.remove(video_id)
         if place is not None:
             self._live_bytes -= place[1]
-        self._on_tombstone(video_id)
 
     async def _compact_if_worth(self) -> None:
         if self._journal.size_bytes < max(_COMPACT_BYTES, 3 * self._live_bytes):
@@ -216,33 +207,3 @@ class CatalogueReplica:
 
     def ids(self) -> Iterator[int]:
         return iter(self._places)
-
-
-def decode_vector(item: CatalogueItem, space: str) -> NDArray[np.float32] | None:
-    """(256,) float32, or None when absent, of another space, or not 512 bytes of base64."""
-    if not item.embedding or item.embedding_space != space:
-        return None
-    try:
-        raw = base64.b64decode(item.embedding, validate=True)
-    except binascii.Error:
-        return None
-    if len(raw) != 2 * EMBEDDING_DIM:
-        return None
-    return np.frombuffer(raw, "<f2").astype(np.float32)
-
-
-def _row_of(item: CatalogueItem, vector: NDArray[np.float32] | None) -> NewVideo:
-    return NewVideo(
-        video_id=int(item.id),
-        creator_id=int(item.creator.id),
-        sound_id=int(item.sound.id) if item.sound else 0,
-        region=region_code(item.region),
-        published_s=item.published_at_ms / 1000,
-        duration_s=item.manifest.duration_ms / 1000,
-        hashtags=[tag_hash(tag) for tag in item.hashtags],
-        vector=vector,
-        public=item.visibility == "public",
-        views=item.counters.views,
-        likes=item.counters.likes,
-        shares=item.counters.shares,
-    )
