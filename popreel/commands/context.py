@@ -20,7 +20,7 @@ DEFAULT_FILE = Path("popreel.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Settings as the command sees them. `out` is for people; --json goes to stdout by print()."""
+    """Settings as the command sees them. `out` is for people; with --json only the document is printed."""
 
     file: Path | None
     settings: PlatformSettings
@@ -51,4 +51,4 @@ def make_context(config: Path | None) -> Context:
         raise SettingsError(f"no settings file at {config}")
     file = config or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
     settings = platform_settings(file=file, environ=os.environ)
-    return Context(file=file and file.absolute(), settings=settings, out=Console(stderr=True, highlight=False))
+    return Context(file=file and file.absolute(), settings=settings, out=Console(highlight=False))

@@ -135,7 +135,8 @@ def print_status(context: Context, status: Status) -> None:
         out.print(
             f"PoP {pop.pop_id}: {pop.state}, {beat.catalogue_videos} videos at sequence {beat.catalogue_seq}, "
             f"cache {beat.cache_used_bytes / _MIB:.0f} MiB, hit ratio {beat.cache_hit_ratio:.2f}, "
-            f"{beat.spooled_events} events waiting"
+            f"{beat.spooled_events} events waiting",
+            soft_wrap=True,
         )
     if status.pops is None:
         out.print("[yellow]the control plane does not answer[/]")

@@ -96,6 +96,8 @@ class ManagedProcess:
 
         In this order: until it is reaped its pid, which is also the group's id, cannot be given to anybody else.
         """
+        if self._popen.returncode is not None:  # another waiter was here first
+            return self._popen.returncode
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         return self._popen.wait()

@@ -7,10 +7,12 @@ At the bound the file is copied to NAME.log.1 and emptied in place; lines writte
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from pathlib import Path
 
+_log = logging.getLogger(__name__)
 MAX_BYTES = 8 * 1024 * 1024
 CHECK_EVERY_S = 5.0
 
@@ -30,4 +32,7 @@ async def keep_bounded(folder: Path) -> None:
     """Look every few seconds until cancelled."""
     while True:
         await asyncio.sleep(CHECK_EVERY_S)
-        await asyncio.to_thread(bound_logs, folder)
+        try:
+            await asyncio.to_thread(bound_logs, folder)
+        except OSError as err:  # no room for the copy: try again later
+            _log.warning("a log could not be rotated: %s", err, extra={"event": "log_not_rotated"})

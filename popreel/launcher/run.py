@@ -86,7 +86,10 @@ class _Board:
         self._show()
 
     def _show(self) -> None:
-        write_state(self._platform.folder.state, self._state)
+        try:
+            write_state(self._platform.folder.state, self._state)
+        except OSError as err:  # a full disk must not end the supervision
+            _log.error("the state could not be written: %s", err, extra={"event": "state_not_written"})
         self._on_state(self._state)
 
 

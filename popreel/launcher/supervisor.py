@@ -7,7 +7,6 @@ One task per unit waits for its end and starts it again with growing pauses. Eve
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import time
@@ -23,6 +22,9 @@ from popreel.launcher.unit import Unit
 _log = logging.getLogger(__name__)
 _START_ATTEMPTS = 3
 """Of each process before `up` gives up. More than one: a dependency may be killed while we start."""
+
+_LOOK_AGAIN_S = 1.0
+"""Between two looks at a process that runs without being ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,9 @@ class Supervisor:
         self._tell(watched, UnitPhase.STARTING)
         watched.started_s = self._clock_s()
         await watched.unit.start()
+        await self._await_ready(watched)
+
+    async def _await_ready(self, watched: Watched) -> None:
         await watched.unit.ready(deadline_s=self._start_deadline_s)
         self._tell(watched, UnitPhase.READY)
 
@@ -137,16 +142,16 @@ class Supervisor:
 
     async def _start_again(self, watched: Watched) -> None:
         """One more start. A process that runs but is not ready is left to it: what it waits for may be away as well."""
-        try:
-            await self._start(watched)
-        except PopreelError as err:
-            _log.error(err.detail, extra={"event": "restart_failed", "unit": watched.unit.name})
-            while watched.phase is not UnitPhase.READY:
+        step = self._start
+        while watched.phase is not UnitPhase.READY:
+            try:
+                await step(watched)
+            except Exception:  # whatever it is (a full disk, say), the unit must stay watched
+                _log.exception("%s did not start", watched.unit.name, extra={"event": "restart_failed"})
                 if watched.unit.pid is None:
                     return
-                with contextlib.suppress(PopreelError):
-                    await watched.unit.ready(deadline_s=self._start_deadline_s)
-                    self._tell(watched, UnitPhase.READY)
+                step = self._await_ready
+                await asyncio.sleep(_LOOK_AGAIN_S)
         _log.info("%s is back", watched.unit.name, extra={"event": "unit_back", "unit": watched.unit.name})
 
     def _tell(self, watched: Watched, phase: UnitPhase) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import signal
@@ -37,7 +38,8 @@ if behaviour == "parent":
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if behaviour != "unready" else 503)
+        ready = open(sys.argv[2]).read().split()[0] != "unready"
+        self.send_response(200 if ready else 503)
         self.end_headers()
     def log_message(self, *arguments):
         pass
@@ -69,6 +71,11 @@ class Bench:
             log_file=self._folder / f"{name}.log",
             working_dir=self._folder,
         )
+
+    def behave(self, name: str, behaviour: str) -> None:
+        """Change what a running service does."""
+        config = self._folder / f"{name}.conf"
+        config.write_text(f"{behaviour} {config.read_text().split()[1]}")
 
     def report(self, watched: Watched) -> None:
         self.heard.append((watched.unit.name, watched.phase))
@@ -127,6 +134,44 @@ async def test_a_killed_process_comes_back_and_its_end_is_told(bench: Bench) -> 
         assert service.pid not in (None, before)
         watched = supervisor.watched["victim"]
         assert (watched.restarts, watched.last_exit) == (1, "signal SIGKILL")
+
+
+async def test_a_restart_that_fails_is_tried_again_until_it_succeeds(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = bench.service("stubborn")
+    starts, real_start = 0, service.start
+
+    async def start() -> None:
+        nonlocal starts
+        starts += 1
+        if starts in (2, 3):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        await real_start()
+
+    monkeypatch.setattr(service, "start", start)
+    async with running(bench, (service,)) as supervisor:
+        assert service.pid
+        os.kill(service.pid, signal.SIGKILL)
+        await bench.until(lambda: bench.heard.count(("stubborn", UnitPhase.READY)) == 2)
+        assert starts == 4
+        assert supervisor.watched["stubborn"].restarts == 3
+
+
+async def test_a_process_that_gets_ready_late_after_a_restart_is_reported_ready(bench: Bench) -> None:
+    service = bench.service("late")
+    supervisor = Supervisor([Stage(units=(service,))], report=bench.report, start_deadline_s=10)
+    await supervisor.start()
+    bench.behave("late", "unready")
+    assert service.pid
+    os.kill(service.pid, signal.SIGKILL)
+    await bench.until(lambda: bench.heard[-1] == ("late", UnitPhase.STARTING))
+    pid = service.pid
+    bench.behave("late", "serves")  # read at each request
+    await bench.until(lambda: bench.heard[-1] == ("late", UnitPhase.READY))
+    assert service.pid is not None
+    assert pid in (None, service.pid)  # the same process, not another start
+    await supervisor.stop()
 
 
 async def test_what_a_killed_process_left_in_its_group_goes_with_it(bench: Bench) -> None:

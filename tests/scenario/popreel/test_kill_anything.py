@@ -122,7 +122,8 @@ def test_when_the_supervisor_is_killed_everything_ends_and_up_starts_anew(tmp_pa
 
         repeated = platform.popreel("up", "--detach")
         assert repeated.returncode == 0
-        assert "already up" in repeated.stderr
+        assert "already up" in repeated.stdout
+        assert platform.pop_url in repeated.stdout
     finally:
         down = platform.popreel("down", "--wipe")
     assert down.returncode == 0, down.stderr
