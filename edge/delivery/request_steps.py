@@ -26,7 +26,7 @@ from edge.delivery.decision import Decision, StaleCause, Step, decide, stale_all
 from edge.delivery.errors import DeliveryError, OriginBroke, OriginFailed, OriginTimeout, OriginUnreachable
 from edge.delivery.lane.link import link_of
 from edge.delivery.prefetcher import PrefetchOrder
-from edge.delivery.respond import EdgeResponse, Truncated, cut, send
+from edge.delivery.respond import EdgeResponse, send
 from edge.delivery.rules import cache_status, cmsd
 from edge.delivery.rules.cache_control import RequestDirectives
 from edge.delivery.rules.cache_status import Forward
@@ -45,6 +45,7 @@ from edge.delivery.upstream.priority_gate import Priority
 from foundation.errors import Forbidden, MethodNotAllowed, PopreelError, RequestError
 from foundation.http.problem import problem_response
 from foundation.tokens.media import PATH_MARK
+from foundation.wire.pops import PurgeOrder
 
 if TYPE_CHECKING:
     from edge.delivery.delivery import Delivery
@@ -88,10 +89,13 @@ class RequestSteps:
             response = await self._run(course)
         except PopreelError as err:
             response = self._problem(course, err)
-        except Truncated:
-            self._delivery.tally.truncated += 1
-            self._note(course, status=599, body_bytes=0)
-            raise
+        except ConnectionError:
+            # The viewer left. An error raised here would be logged as ours; ending a dead connection is quiet.
+            self._delivery.tally.left += 1
+            response = EdgeResponse(status=499, reason="Client Closed Request", headers=CIMultiDict())
+            response.cut(request)
+        if isinstance(response, EdgeResponse) and response.is_truncated:
+            self._delivery.tally.truncated += response.status != 499
         body_bytes = response.body_length if response.prepared else 0
         self._note(course, status=response.status, body_bytes=body_bytes)
         return response
@@ -286,8 +290,8 @@ class RequestSteps:
             try:
                 async for chunk in got.exchange.body():
                     await response.write(chunk)
-            except DeliveryError as err:
-                cut(course.request, err)
+            except DeliveryError:
+                response.cut(course.request)
             await response.write_eof()
             return response
         finally:
@@ -316,11 +320,11 @@ class RequestSteps:
             )
         )
         if 200 <= exchange.head.status < 400:
-            self._invalidate(ask, exchange.head.headers)
+            await self._invalidate(ask, exchange.head.headers)
         private = Private(exchange=exchange, why=Refusal.METHOD)
         return await self._send_private(course, ask, private, Forward.METHOD)
 
-    def _invalidate(self, ask: Ask, headers: CIMultiDict[str]) -> None:
+    async def _invalidate(self, ask: Ask, headers: CIMultiDict[str]) -> None:
         if ask.method in ("OPTIONS", "TRACE"):
             return
         keys = {ask.key}
@@ -329,6 +333,9 @@ class RequestSteps:
                 keys.add(value)
         for key in keys:
             self._delivery.store.drop_key(key, Departure.PURGED)
+        for group in parse_list(", ".join(headers.getall("Cache-Group-Invalidation", ()))) or ():
+            if isinstance(group.value, str):
+                await self._delivery.purge(PurgeOrder(seq=0, tag=group.value))
 
     # -- prefetch ----------------------------------------------------------------------------------------------------
 

@@ -25,16 +25,24 @@ class EdgeResponse(web.StreamResponse):
     def __init__(self, *, status: int, reason: str, headers: CIMultiDict[str]) -> None:
         super().__init__(status=status, reason=_BAD_REASON.sub("", reason), headers=headers)
         self._told = frozenset(name.lower() for name in headers)
+        self.is_truncated = False
+        """The rest of the body could not be had and the connection was cut."""
+
+    def cut(self, request: web.BaseRequest) -> None:
+        """End the connection without ending the body: the client must see that it is not whole."""
+        self.is_truncated = True
+        if request.transport is not None:
+            request.transport.abort()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        if not self.is_truncated:
+            await super().write_eof(data)
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
         for name in (hdrs.SERVER, hdrs.CONTENT_TYPE):
             if name.lower() not in self._told:
                 self.headers.popall(name, None)
-
-
-class Truncated(ConnectionError):
-    """The rest of a body cannot be had: the connection is cut, so that the client sees it is not whole."""
 
 
 async def send(
@@ -47,7 +55,7 @@ async def send(
     fill: BodyFill | None,
     origin_headers: CIMultiDict[str],
 ) -> EdgeResponse:
-    """Send `reply` out of `stored`. Raises DeliveryError before the first byte, Truncated after it."""
+    """Send `reply` out of `stored`. Raises DeliveryError before the first byte; after it, cuts."""
     response = EdgeResponse(status=reply.status, reason=reply.reason, headers=reply.headers)
     if ask.method == "HEAD" or reply.status in (204, 304, 416):
         await _finish(request, response)
@@ -84,8 +92,8 @@ async def _send_slices(
             async with aclosing(chunks):
                 async for chunk in chunks:
                     await response.write(chunk)
-    except DeliveryError as err:
-        cut(request, err)
+    except DeliveryError:
+        response.cut(request)
     await response.write_eof(reply.parts[-1] if reply.parts else b"")
 
 
@@ -102,8 +110,8 @@ async def _send_from_fill(
                 await response.write(reply.parts[number])
             await _copy(response, fill, span, stored)
         await response.write_eof(reply.parts[-1] if reply.parts else b"")
-    except DeliveryError as err:
-        cut(request, err)
+    except DeliveryError:
+        response.cut(request)
     finally:
         fill.detach()
 
@@ -123,10 +131,3 @@ async def _copy(response: EdgeResponse, fill: BodyFill, span: Span, stored: Stor
             chunk = part.read(cursor, piece.stop)
             cursor += len(chunk)
             await response.write(chunk)
-
-
-def cut(request: web.BaseRequest, err: Exception) -> None:
-    """End the connection without ending the body. Always raises Truncated."""
-    if request.transport is not None:
-        request.transport.abort()
-    raise Truncated("the body could not be completed") from err

@@ -42,6 +42,8 @@ class Tally:
     """Requests whose player said that its buffer ran dry since the last one."""
     collapsed: int = 0
     truncated: int = 0
+    left: int = 0
+    """Viewers that closed their connection before the answer was whole."""
     seconds: float = 0.0
     """Time spent answering in the slow lane."""
 

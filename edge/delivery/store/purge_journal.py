@@ -40,14 +40,13 @@ class Purge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PurgeJournal:
-    """Numbers purges and judges responses. Without a path it lives in memory only. File calls block (microseconds)."""
+    """Numbers purges and judges responses. Without a path it lives in memory only."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._read_to = 0
         self._numbers: dict[tuple[str, str, bool], int] = {}
         self._prefixes: dict[tuple[str, bool], int] = {}
-        self._lines = 0
         self.head = 0
         """Number of the last purge known here."""
         self.floor = 0
@@ -55,32 +54,32 @@ class PurgeJournal:
         self.order_head = 0
         """Highest control-plane order applied: the acknowledgement."""
 
-    def refresh(self) -> list[Purge]:
-        """Take in what other workers (or an earlier life) wrote; returns the new purges. Raises OSError."""
+    def read(self) -> list[Purge]:
+        """Lines other workers (or an earlier life) wrote since the last look; `note` them. Raises OSError."""
         if self._path is None or not self._path.exists():
             return []
         with self._path.open("rb") as file:
-            return self._take_in(file)
+            return self._lines_since(file)
 
-    def append(self, *, url: str | None, prefix: str | None, tag: str | None, soft: bool, order: int) -> list[Purge]:
-        """Record a purge durably; returns it after any of others not seen yet. Raises OSError."""
+    def write(self, purge: Purge) -> list[Purge]:
+        """Record `purge` durably under the next number. Blocks on the disk: for an executor, one call at a time.
+
+        Returns what is to be noted, in order: purges of other workers not seen yet, then this one. Raises OSError.
+        """
         if self._path is None:
-            purge = Purge(number=self.head + 1, url=url, prefix=prefix, tag=tag, soft=soft, order=order)
-            self._note(purge)
-            return [purge]
+            return [msgspec.structs.replace(purge, number=self.head + 1)]
         with self._path.open("ab+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            others = self._take_in(file)
-            purge = Purge(number=self.head + 1, url=url, prefix=prefix, tag=tag, soft=soft, order=order)
+            others = self._lines_since(file)
+            purge = msgspec.structs.replace(purge, number=max([self.head, *(other.number for other in others)]) + 1)
             file.seek(0, os.SEEK_END)
             file.write(msgspec.json.encode(purge) + b"\n")
             file.flush()
             os.fsync(file.fileno())
             self._read_to = file.tell()
-            self._note(purge)
         return [*others, purge]
 
-    def _take_in(self, file: BinaryIO) -> list[Purge]:
+    def _lines_since(self, file: BinaryIO) -> list[Purge]:
         file.seek(self._read_to)
         data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -88,17 +87,15 @@ class PurgeJournal:
         found = []
         for line in whole.splitlines():
             try:
-                purge = msgspec.json.decode(line, type=Purge)
+                found.append(msgspec.json.decode(line, type=Purge))
             except msgspec.DecodeError:
                 continue  # a line torn by a crash; its purge was never acknowledged
-            self._note(purge)
-            found.append(purge)
         return found
 
-    def _note(self, purge: Purge) -> None:
+    def note(self, purge: Purge) -> None:
+        """From now on `purge` counts."""
         self.head = max(self.head, purge.number)
         self.order_head = max(self.order_head, purge.order)
-        self._lines += 1
         if purge.prefix is not None:
             self._prefixes[(purge.prefix, purge.soft)] = purge.number
         elif purge.tag is not None:

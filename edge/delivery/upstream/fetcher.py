@@ -115,9 +115,7 @@ class Fetcher:
         """None: known not to be shareable, so do not wait for anybody."""
         if ask.method != "GET" or "Authorization" in ask.headers:
             return None
-        if self._private.get(ask.key, 0.0) > self._clock():
-            return None
-        return ask.key
+        return None if self._is_private(ask.key) else ask.key
 
     async def _join(self, flight: asyncio.Future[Outcome], ask: Ask) -> Shared | None:
         outcome = await asyncio.shield(flight)
@@ -189,6 +187,10 @@ class Fetcher:
 
     async def _decide(self, ask: Ask, validating: StoredResponse | None, interim: Interim | None):  # type: ignore[no-untyped-def]
         got = await self._ask_origin(ask, validating, interim)
+        if got.head.status == 304 and validating is not None and _is_about_another(got.head, validating):
+            got.exchange.close()  # the origin contradicts itself: trust neither, fetch anew
+            got = await self._ask_origin(ask, None, interim)
+            validating = None
         try:
             return self._judge(got, ask, validating)
         except BaseException:
@@ -199,7 +201,7 @@ class Fetcher:
         """The origin's final answer; a slice request that did not work out is repeated for less, then for the whole."""
         for index in self._slice_attempts(ask, validating):
             span = None if index is None else self._layout.span(index)
-            headers = self.origin_headers(ask.headers)
+            headers = self.origin_headers(ask.headers, conditions=validating is None and self._is_private(ask.key))
             _add_conditions(headers, validating)
             if span is not None:
                 headers["Range"] = f"bytes={span.start}-{span.stop - 1}"
@@ -223,15 +225,26 @@ class Fetcher:
         raise OriginBroke("the origin answers ranges in a way that cannot be used")
 
     def _slice_attempts(self, ask: Ask, validating: StoredResponse | None) -> list[int | None]:
-        if ask.method != "GET" or validating is not None or not ask.target.path.endswith(self._settings.slice_suffixes):
+        if (
+            ask.method != "GET"
+            or validating is not None
+            or self._is_private(ask.key)
+            or not ask.target.path.endswith(self._settings.slice_suffixes)
+        ):
             return [None]
         specs = parse_range(ask.headers.get("Range", "")) if "Range" in ask.headers else None
         first = self._layout.index_of(specs[0].first) if specs and specs[0].first is not None else 0
         return [first, 0, None] if first else [0, None]
 
-    def origin_headers(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        """End-to-end request fields as the origin gets them: no conditions, no CMCD, our key, our place in CDN-Loop."""
-        return self.sign(end_to_end(headers, without=CONDITIONS | _NEVER_FORWARDED))
+    def _is_private(self, key: str) -> bool:
+        return self._private.get(key, 0.0) > self._clock()
+
+    def origin_headers(self, headers: CIMultiDict[str], *, conditions: bool = False) -> CIMultiDict[str]:
+        """End-to-end request fields as the origin gets them: no CMCD, our key, our place in CDN-Loop.
+
+        The client's conditions and ranges stay only where the answer is for this client alone.
+        """
+        return self.sign(end_to_end(headers, without=_NEVER_FORWARDED if conditions else CONDITIONS | _NEVER_FORWARDED))
 
     def sign(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         headers["CDN-Loop"] = ", ".join([*headers.popall("CDN-Loop", ()), self._settings.name])
@@ -422,6 +435,12 @@ def _add_conditions(headers: CIMultiDict[str], validating: StoredResponse | None
         headers["If-None-Match"] = tag
     if (modified := validating.headers.get("Last-Modified")) is not None:
         headers["If-Modified-Since"] = modified
+
+
+def _is_about_another(head: ResponseHead, validating: StoredResponse) -> bool:
+    """A 304 naming another ETag does not confirm the stored bytes (RFC 9111 section 4.3.4)."""
+    told, held = entity_tag(head.headers), entity_tag(validating.headers)
+    return told is not None and held is not None and told.removeprefix("W/") != held.removeprefix("W/")
 
 
 def _is_usable(got: _Got) -> bool:

@@ -11,7 +11,7 @@ from edge.delivery.prefetcher import Prefetcher, PrefetchOrder, PrefetchPriority
 from edge.delivery.standalone import parse_size
 from edge.delivery.store import purge_journal, slice_file
 from edge.delivery.store.layout import Layout
-from edge.delivery.store.purge_journal import PurgeJournal, Verdict
+from edge.delivery.store.purge_journal import Purge, PurgeJournal, Verdict
 from edge.delivery.store.slice_file import CorruptSlice
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.upstream.body_fill import BodyFill
@@ -184,16 +184,22 @@ async def test_a_full_prefetch_queue_keeps_the_urgent_and_a_group_can_be_cancell
     await prefetcher.close()
 
 
+def record(journal: PurgeJournal, **what) -> None:
+    for purge in journal.write(Purge(number=0, **what)):
+        journal.note(purge)
+
+
 def test_the_journal_judges_what_is_older_than_a_purge(tmp_path):
     journal = PurgeJournal(tmp_path / "purges.ndjson")
     before = stored(tags=("t",), sequence=journal.head)
-    journal.append(url=None, prefix=None, tag="t", soft=True, order=7)
+    record(journal, tag="t", soft=True, order=7)
     assert journal.verdict(before) is Verdict.STALE
-    journal.append(url="/a", prefix=None, tag=None, soft=False, order=8)
+    record(journal, url="/a", order=8)
     assert journal.verdict(before) is Verdict.GONE
     assert journal.verdict(stored(tags=("t",), sequence=journal.head)) is Verdict.KEEP
     again = PurgeJournal(tmp_path / "purges.ndjson")
-    assert len(again.refresh()) == 2
+    for purge in again.read():
+        again.note(purge)
     assert (again.verdict(before), again.order_head, again.head) == (Verdict.GONE, 8, 2)
 
 
@@ -201,8 +207,8 @@ def test_a_torn_line_is_no_purge_and_the_next_is(tmp_path):
     path = tmp_path / "purges.ndjson"
     path.write_bytes(b'{"number":1,"url":"/a"}\n{"numb')
     journal = PurgeJournal(path)
-    assert len(journal.refresh()) == 1
-    assert journal.refresh() == []
+    assert [purge.url for purge in journal.read()] == ["/a"]
+    assert journal.read() == []
 
 
 def test_what_the_journal_no_longer_lists_counts_as_purged(monkeypatch):
@@ -210,7 +216,7 @@ def test_what_the_journal_no_longer_lists_counts_as_purged(monkeypatch):
     journal = PurgeJournal(None)
     old = stored(key="/other", sequence=0)
     for number in range(30):
-        journal.append(url=f"/{number}", prefix=None, tag=None, soft=False, order=0)
+        record(journal, url=f"/{number}")
     assert journal.verdict(old) is Verdict.GONE
     assert journal.verdict(stored(key="/other", sequence=journal.head)) is Verdict.KEEP
 
