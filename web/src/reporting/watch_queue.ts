@@ -93,6 +93,7 @@ async function flush(): Promise<void> {
 async function post(batch: WatchReport[], token: string | null, leaving = false): Promise<"done" | "later"> {
   try {
     const response = await fetch(PATH, { method: "POST", keepalive: leaving, headers: headers(token), body: bodyOf(batch) });
+    await response.arrayBuffer(); // an answer left unread keeps its connection
     const transient = response.status >= 500 || response.status === 429 || response.status === 401;
     return transient ? "later" : "done";
   } catch {
