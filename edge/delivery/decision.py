@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,12 +39,22 @@ class Decision:
     forward: Forward = Forward.URI_MISS
 
 
-def decide(variants: Variants, ask: Ask, *, now_s: float, obey_client: bool) -> Decision:
-    """The step for `ask` given the stored variants of its key."""
+def decide(
+    variants: Variants,
+    ask: Ask,
+    *,
+    now_s: float,
+    obey_client: bool,
+    may_be_purged: Callable[[StoredResponse], bool] = lambda stored: False,
+) -> Decision:
+    """The step for `ask` given the stored variants of its key; what may be purged is not served unasked."""
     stored = select(variants, ask)
     if stored is None:
         why = Forward.VARY_MISS if any(not v.answers(ask.headers) for v in variants) else Forward.URI_MISS
         return _unless_only_if_cached(ask, Decision(step=Step.FETCH, forward=why))
+    if may_be_purged(stored):
+        step = Step.VALIDATE if stored.has_validator else Step.FETCH
+        return _unless_only_if_cached(ask, Decision(step=step, stored=stored, forward=Forward.STALE))
     if stored.is_fresh(now_s) and not (obey_client and _client_wants_newer(stored, ask, now_s)):
         return Decision(step=Step.SERVE, stored=stored)
     if _may_refresh_behind(stored, now_s) and not obey_client_no_cache(ask, obey_client):

@@ -132,6 +132,8 @@ class Delivery:
             clock=clock,
             spawn=self._spawn,
         )
+        self.opened_s = clock()
+        self._behind_until_s = self.opened_s + settings.catch_up_s
         self.gatekeeper = Gatekeeper(settings.media_keys, require_token=settings.require_token, clock=clock)
         self.steps = RequestSteps(self)
         self._hints: PlayerHints | None = None
@@ -285,6 +287,17 @@ class Delivery:
         """Wait until every order is carried out."""
         assert self._prefetcher is not None
         await self._prefetcher.idle()
+
+    def caught_up(self) -> None:
+        """Purges issued while this PoP was away are applied: what is on disk may be served as it is."""
+        self._behind_until_s = 0.0
+
+    def may_be_purged(self, stored: StoredResponse) -> bool:
+        """Stored by an earlier life, and the purges since are not known yet: to be validated before it is served.
+
+        The wait is bounded: a PoP that starts while the centre is away plays what it has.
+        """
+        return stored.request_s < self.opened_s and self.clock() < self._behind_until_s
 
     def cancel_prefetch(self, group: str) -> int:
         """Drop the queued orders of a group; returns how many."""

@@ -43,6 +43,7 @@ from edge.delivery.upstream.fetcher import Private, Shared
 from edge.delivery.upstream.origin import OriginRequest
 from edge.delivery.upstream.priority_gate import Priority
 from foundation.errors import Forbidden, MethodNotAllowed, PopreelError, RequestError
+from foundation.http.guard import bearer, holder_of
 from foundation.http.problem import problem_response
 from foundation.tokens.media import PATH_MARK
 from foundation.wire.pops import PurgeOrder
@@ -102,7 +103,8 @@ class RequestSteps:
 
     async def _run(self, course: Course) -> web.StreamResponse:
         request = course.request
-        headers = without(request.headers, self._dropped)
+        dropped = self._dropped | {"authorization"} if self._settings.child_keys else self._dropped
+        headers = without(request.headers, dropped)
         ask = make_ask(request.method, request.raw_path, headers)
         if (early := self._refuse(course, ask)) is not None:
             return early
@@ -110,7 +112,13 @@ class RequestSteps:
             return await self._pass_through(course, ask)
         self._delivery.heed(ask.target, ask.cmcd)
         variants = await self._delivery.store.find(ask.key)
-        decision = decide(variants, ask, now_s=self._delivery.clock(), obey_client=self._settings.obey_client_no_cache)
+        decision = decide(
+            variants,
+            ask,
+            now_s=self._delivery.clock(),
+            obey_client=self._settings.obey_client_no_cache,
+            may_be_purged=self._delivery.may_be_purged,
+        )
         return await self._carry_out(course, ask, decision)
 
     # -- 2 refuse ----------------------------------------------------------------------------------------------------
@@ -124,9 +132,16 @@ class RequestSteps:
             return web.Response(status=204, headers=cors.preflight_fields(self._settings.cors_origin))
         if self._settings.read_only and ask.method not in READS:
             raise MethodNotAllowed("media is only read: use GET or HEAD")
-        course.signed = self._delivery.gatekeeper.admit(ask.target)
+        course.signed = self._is_child(course.request) or self._delivery.gatekeeper.admit(ask.target)
         course.outcome = Outcome.ERROR
         return None
+
+    def _is_child(self, request: web.BaseRequest) -> bool:
+        """Shield mode: PoPs come with a key and may have everything. Raises Forbidden for whoever has none."""
+        if not self._settings.child_keys:
+            return False
+        holder_of(bearer(request.headers.get("Authorization")) or "", self._settings.child_keys)
+        return True
 
     def _loops(self, ask: Ask) -> bool:
         """RFC 8586: our own name in CDN-Loop means that we forwarded this request ourselves."""
@@ -182,8 +197,10 @@ class RequestSteps:
         stored = decision.stored
         cause = StaleCause.SERVER_ERROR if isinstance(err, OriginFailed) else StaleCause.UNREACHABLE
         now_s = self._delivery.clock()
-        if stored is None or not stale_allowed(
-            stored, cause, now_s=now_s, default_s=self._settings.stale_on_unreachable_s
+        if (
+            stored is None
+            or self._delivery.may_be_purged(stored)
+            or not stale_allowed(stored, cause, now_s=now_s, default_s=self._settings.stale_on_unreachable_s)
         ):
             return None
         if stored.pinned_etag is None and not await self._delivery.shelves.has_all(stored):
@@ -235,6 +252,8 @@ class RequestSteps:
         self._check_access(course, stored)
         reply = answer(stored, ask, now_s=self._delivery.clock(), cache_status=status)
         cors.allow(reply.headers, self._settings.cors_origin)
+        if self._settings.child_keys and ACCESS_FIELD in stored.headers:
+            reply.headers[ACCESS_FIELD] = stored.headers[ACCESS_FIELD]  # the child has to guard it in turn
         self._tell_player(course, ask, reply.headers)
         response = await send(
             course.request,
@@ -250,6 +269,8 @@ class RequestSteps:
 
     def _make_ready(self, course: Course, ask: Ask, stored: StoredResponse) -> None:
         """From now on the fast lane answers this target, if what is stored is still this."""
+        if self._settings.child_keys:  # who asks a shield has to show a key each time
+            return
         if not ask.target.path.startswith(self._settings.path_prefix) or stored not in self._delivery.store.index.get(
             ask.key
         ):
@@ -281,7 +302,8 @@ class RequestSteps:
             if not course.signed and headers.get(ACCESS_FIELD, "").strip().lower() == "signed":
                 course.outcome = Outcome.REFUSED
                 raise Forbidden("this video needs a signed URL")
-            headers.popall(ACCESS_FIELD, None)
+            if not self._settings.child_keys:
+                headers.popall(ACCESS_FIELD, None)
             line = cache_status.forwarded(self._name, forward, status=head.status, detail=got.why)
             headers["Cache-Status"] = ", ".join([*headers.popall("Cache-Status", ()), line])
             cors.allow(headers, self._settings.cors_origin)

@@ -122,6 +122,17 @@ class DeliverySettings(Settings, frozen=True, kw_only=True):
     workers: Annotated[
         int, Meta(ge=1, le=64, description="Worker processes that share cache_dir and the port. One per core.")
     ] = 1
-    shield: Annotated[
-        bool, Meta(description="This PoP is the parent of others: keeps targeted cache fields and Age for them.")
-    ] = False
+    catch_up_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="After a start, what an earlier life stored is validated before it is served, until purges "
+            "missed meanwhile are known (`caught_up`), at most this long; 0 does not wait. A PoP sets about 30.",
+        ),
+    ] = 0.0
+    child_keys: Annotated[
+        dict[str, Secret],
+        Meta(
+            description="Shield mode: keys of the PoPs that may ask this one as their origin; all others are refused."
+        ),
+    ] = msgspec.field(default_factory=dict)

@@ -14,6 +14,8 @@ from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
 
 MAX_TARGETS = 100_000
+MAX_VARIANTS = 8
+"""Of one target, in the fast lane."""
 MAX_BLOCKS = 8_192
 MAX_BLOCK_BYTES = 2_048
 """Longer header blocks are read each time: they are not worth remembering."""
@@ -52,7 +54,7 @@ class FastLane:
     def promote(self, raw_target: str, stored: StoredResponse, *, until_s: float) -> None:
         """Make `stored` answer `raw_target` (as on the wire, CMCD removed) until it is stale or `until_s` has come."""
         now_s = self._clock()
-        if stored.status != 200 or stored.vary_names or not 0 < stored.total <= MAX_FAST_BYTES:
+        if stored.status != 200 or not 0 < stored.total <= MAX_FAST_BYTES:
             return
         cells = self._ram.cells(stored.body_id)
         if cells is None or not stored.is_fresh(now_s):
@@ -61,6 +63,10 @@ class FastLane:
         hit = PreparedHit(stored, cells, name=self._name, cors_origin=self._cors_origin, now_s=now_s)
         if len(self._targets) >= MAX_TARGETS:
             self._drop_target(next(iter(self._targets)))
+        if stored.vary_names:  # variants of one target stand behind each other; asked for in turn
+            known = self._targets.get(target)
+            hit.next_variant = known[0] if known is not None and known[0].depth < MAX_VARIANTS else None
+            hit.depth = hit.next_variant.depth + 1 if hit.next_variant is not None else 0
         self._targets[target] = (hit, min(until_s, hit.fresh_until_s))
         self._targets_of.setdefault(stored.key, set()).add(target)
 
@@ -110,6 +116,10 @@ class FastLane:
         if now_s >= until_s:
             self._drop_target(target)
             return None
+        if hit.stored.vary_names and (variant := _variant(hit, block, now_s)) is not hit:
+            if variant is None:
+                return None
+            hit = variant
         hit.render(now_s)
         reply = self._reply(hit, block, is_get=is_get)
         if reply is not None:
@@ -138,3 +148,14 @@ class FastLane:
             return hit.whole()
         self._tally.fast_ranges += 1
         return hit.part(block.range_spec)
+
+
+def _variant(hit: PreparedHit, block: HeaderBlock, now_s: float) -> PreparedHit | None:
+    """The fresh variant for the request's Vary-listed fields."""
+    candidate: PreparedHit | None = hit
+    while candidate is not None:
+        stored = candidate.stored
+        if block.vary_values(stored.vary_names) == stored.vary_values and now_s < candidate.fresh_until_s:
+            return candidate
+        candidate = candidate.next_variant
+    return None

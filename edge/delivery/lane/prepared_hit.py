@@ -32,10 +32,11 @@ class PreparedHit:
         "_second",
         "_tail",
         "cells",
+        "depth",
         "etag",
         "fresh_until_s",
         "head_200",
-        "needs_token",
+        "next_variant",
         "stored",
     )
 
@@ -45,7 +46,9 @@ class PreparedHit:
         self._name = name
         self.fresh_until_s = now_s + stored.ttl_s(now_s)
         self.etag = stored.headers.get("ETag", "").encode("latin-1")
-        self.needs_token = stored.headers.get("Edge-Access", "").strip().lower() == "signed"
+        self.next_variant: PreparedHit | None = None
+        self.depth = 0
+        """How many variants stand behind this one."""
         self._base_200 = self._base(CIMultiDict(), cors_origin, now_s)
         self._base_206 = self._base_200.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 206 Partial Content", 1)
         tag = CIMultiDict({"If-None-Match": stored.headers["ETag"]}) if self.etag else None

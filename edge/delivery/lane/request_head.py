@@ -6,10 +6,13 @@ So only one parser ever decides about a byte: a smuggler finds no two to play ag
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from multidict import CIMultiDict
+
 from edge.delivery.rules.byte_range import RangeSpec, parse_range
+from edge.delivery.rules.vary import VaryNames, VaryValues, vary_values
 
 MAX_HEAD_BYTES = 32_768
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\r\n")
@@ -43,6 +46,15 @@ class HeaderBlock:
     if_none_match: bytes | None = None
     cmcd: bytes | None = None
     """CMCD header fields joined, None without."""
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+    _vary: dict[VaryNames, VaryValues] = field(default_factory=dict, compare=False)
+
+    def vary_values(self, names: VaryNames) -> VaryValues:
+        """The normalised values of the fields a response varies on; computed once per block and set of names."""
+        if (values := self._vary.get(names)) is None:
+            headers = CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.fields)
+            values = self._vary[names] = vary_values(names, headers)
+        return values
 
 
 OPAQUE = HeaderBlock(Framing.OPAQUE)
@@ -86,7 +98,7 @@ def _judge(fields: list[tuple[bytes, bytes]], needs_slow_lane: frozenset[bytes])
         and (spec is not None or b"range" not in found)
     )
     cmcd = b",".join(found[name] for name in sorted(_CMCD & found.keys()))
-    return HeaderBlock(framing, body_bytes, is_plain, spec, found.get(b"if-none-match"), cmcd or None)
+    return HeaderBlock(framing, body_bytes, is_plain, spec, found.get(b"if-none-match"), cmcd or None, tuple(fields))
 
 
 def _framing(found: dict[bytes, bytes]) -> tuple[Framing, int]:

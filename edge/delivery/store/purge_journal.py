@@ -73,7 +73,8 @@ class PurgeJournal:
             others = self._lines_since(file)
             purge = msgspec.structs.replace(purge, number=max([self.head, *(other.number for other in others)]) + 1)
             file.seek(0, os.SEEK_END)
-            file.write(msgspec.json.encode(purge) + b"\n")
+            torn = self._read_to < file.tell()  # a crash left half a line: end it, or it would swallow ours
+            file.write(b"\n" * torn + msgspec.json.encode(purge) + b"\n")
             file.flush()
             os.fsync(file.fileno())
             self._read_to = file.tell()

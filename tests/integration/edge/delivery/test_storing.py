@@ -181,3 +181,42 @@ async def test_the_service_key_goes_to_the_origin_and_the_viewers_does_not(open_
     assert "Cookie" not in asked.headers
     await asyncio.gather(*(edge.get("/a", authorization=f"Bearer {n}") for n in range(3)))
     assert len(edge.origin.asked) == 1
+
+
+async def test_variants_are_answered_by_the_fast_lane_too(edge):
+    def script(asked):
+        coding = "gzip" if "gzip" in asked.headers.get("Accept-Encoding", "") else "identity"
+        return Reply(headers={**FRESH, "Vary": "Accept-Encoding", "X-Coding": coding}, body=coding.encode())
+
+    edge.origin.script = script
+    for _ in range(3):
+        for accept, coding in (("gzip, br", b"gzip"), ("identity", b"identity"), ("gzip,br", b"gzip")):
+            assert (await edge.get("/a.m3u8", accept_encoding=accept)).body == coding
+    assert len(edge.origin.asked) == 2
+    assert edge.delivery.tally.fast_hits == 6  # a new variant makes the lane forget; one hit prepares it again
+
+
+async def test_answers_known_to_be_private_get_the_clients_range_and_conditions(edge):
+    def script(asked):
+        if "Range" in asked.headers:
+            headers = {"Cache-Control": "private", "Content-Range": "bytes 0-3/9"}
+            return Reply(status=206, reason="Partial Content", headers=headers, body=b"part")
+        return Reply(headers={"Cache-Control": "private"}, body=b"the whole")
+
+    edge.origin.script = script
+    assert (await edge.get("/me.mp4")).body == b"the whole"
+    got = await edge.get("/me.mp4", range="bytes=0-3", if_none_match='"q"')
+    assert (got.status, got.body) == (206, b"part")
+    assert edge.origin.asked[-1].headers["If-None-Match"] == '"q"'
+
+
+async def test_a_success_may_invalidate_groups(edge):
+    def script(asked):
+        if asked.method == "POST":
+            return Reply(headers={"Cache-Group-Invalidation": '"video-1", "other"'})
+        return Reply(headers={**FRESH, "Cache-Groups": '"video-1"'}, body=b"x")
+
+    edge.origin.script = script
+    await edge.get("/a")
+    await edge.get("/edit", method="POST", body=b"x")
+    assert "fwd=uri-miss" in (await edge.get("/a")).headers["Cache-Status"]

@@ -128,3 +128,18 @@ async def test_head_is_answered_from_a_stored_get_and_is_not_stored_itself(edge)
     again = await edge.get("/a", method="HEAD")
     assert [asked.method for asked in edge.origin.asked] == ["HEAD", "GET"]
     assert again.headers["Content-Length"] == "10"
+
+
+async def test_a_304_about_another_etag_confirms_nothing(edge):
+    edge.origin.script = lambda asked: Reply(headers={"ETag": '"1"', "Cache-Control": "max-age=1"}, body=b"one")
+    await edge.get("/a")
+
+    def script(asked: Asked) -> Reply:
+        if "If-None-Match" in asked.headers:
+            return Reply(status=304, reason="NM", headers={"ETag": '"2"'})
+        return Reply(headers={"ETag": '"2"', "Cache-Control": "max-age=9"}, body=b"two")
+
+    edge.origin.script = script
+    edge.clock.advance(5)
+    got = await edge.get("/a")
+    assert (got.headers["ETag"], got.body) == ('"2"', b"two")

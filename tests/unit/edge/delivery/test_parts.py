@@ -209,6 +209,8 @@ def test_a_torn_line_is_no_purge_and_the_next_is(tmp_path):
     journal = PurgeJournal(path)
     assert [purge.url for purge in journal.read()] == ["/a"]
     assert journal.read() == []
+    record(journal, url="/b")
+    assert [purge.url for purge in PurgeJournal(path).read()] == ["/a", "/b"]
 
 
 def test_what_the_journal_no_longer_lists_counts_as_purged(monkeypatch):
