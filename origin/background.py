@@ -24,7 +24,7 @@ from origin.consumers import Copies, Purger, Streams
 from origin.engagement.counters import CounterFlusher
 from origin.events.event_store import EventStore
 from origin.settings import OriginSettings
-from origin.stores import Stores
+from origin.stores import Stores, own_pools
 from origin.uploads.collect import UploadCollector
 
 _log = logging.getLogger(__name__)
@@ -34,8 +34,11 @@ _HOUR_S = 3600.0
 @asynccontextmanager
 async def background(stores: Stores, settings: OriginSettings, *, revoked: Revoked) -> AsyncIterator[None]:
     """Run everything while inside; a task that fails unexpectedly is logged and started again, the API goes on."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-        tasks = [asyncio.create_task(_forever(name, run)) for name, run in _duties(stores, settings, session, revoked)]
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
+        own_pools(stores, settings) as own,
+    ):
+        tasks = [asyncio.create_task(_forever(name, run)) for name, run in _duties(own, settings, session, revoked)]
         try:
             yield
         finally:

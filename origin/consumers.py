@@ -23,11 +23,18 @@ from foundation.stores.postgres import Shards, affected
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.pops import PurgeRequest
 from origin.engagement.engagement_store import ENGAGED
-from origin.lifecycle.video_store import VIDEO_DELETED, VIDEO_FAILED, VIDEO_READY, VIDEO_STATE
+from origin.lifecycle.video_store import (
+    CATALOGUE_TOMBSTONE,
+    VIDEO_DELETED,
+    VIDEO_FAILED,
+    VIDEO_READY,
+    VIDEO_STATE,
+)
 
 _log = logging.getLogger(__name__)
 FOLLOW_CHANGED = "follow.changed"
 USER_LIKES = "user.likes"
+USER_ERASED = "user.erased"
 NOTIFY = "notify"
 STREAM = "pr:events"
 _STREAM_LENGTH = 1_000_000
@@ -185,11 +192,9 @@ class Purger:
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Raises Unavailable: the log position stays, the orders are sent again later (purging twice is harmless)."""
-        tags = tuple(
-            dict.fromkeys(
-                f"video-{record.key}" for record in records if record.topic in (VIDEO_DELETED, "catalogue.tombstone")
-            )
-        )
+        found = [f"video-{record.key}" for record in records if record.topic in (VIDEO_DELETED, CATALOGUE_TOMBSTONE)]
+        found += [f"user-{record.key}" for record in records if record.topic == USER_ERASED]
+        tags = tuple(dict.fromkeys(found))
         if not tags or not self._url:
             return
         body = msgspec.json.encode(PurgeRequest(tags=tags))

@@ -14,6 +14,8 @@ from foundation.http.server import new_app, run_service
 from foundation.tokens.access import Revoked
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
+from origin.accounts.admin_routes import AdminRoutes
+from origin.accounts.erasure import Erasure
 from origin.accounts.passwords import Passwords, open_passwords
 from origin.accounts.routes import AccountRoutes
 from origin.accounts.session_store import SessionStore
@@ -134,6 +136,14 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             allow_internal_users=settings.allow_internal_users,
         ),
         UploadRoutes(uploads=uploads, access=access, limits=limits, sounds=sounds, public_url=settings.public_url),
+        AdminRoutes(
+            shards=shards,
+            accounts=accounts,
+            sessions=SessionStore(shards, refresh_life_s=settings.refresh_life_s),
+            passwords=passwords,
+            erasure=Erasure(shards=shards, videos=videos, social=SocialStore(shards), settle_s=settings.erase_settle_s),
+            clock_s=stores.clock_s,
+        ),
         TusRoutes(
             uploads=uploads,
             store=TusStore(shards=shards, objects=stores.objects, part_bytes=settings.chunk_bytes),

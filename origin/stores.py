@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
@@ -20,6 +20,7 @@ from origin.settings import OriginSettings
 
 VIDEO_CHANNEL = "popreel_video"
 JOBS_CHANNEL = "popreel_jobs"
+_DUTY_POOL = 10
 _CHANNELS = (OUTBOX_CHANNEL, LOG_CHANNEL, VIDEO_CHANNEL, JOBS_CHANNEL)
 
 
@@ -38,6 +39,21 @@ class Stores:
     @property
     def control_listener(self) -> Listener:
         return self.listeners[self.shards.control_name]
+
+
+@asynccontextmanager
+async def own_pools(stores: Stores, settings: OriginSettings) -> AsyncIterator[Stores]:
+    """The same stores with database pools of their own.
+
+    Background duties hold one connection while they use another (a relay reads one server and writes the control
+    database): in the pools of the API, a crowd of requests could take what they wait for.
+    """
+    shards = Shards(settings.postgres, limits=PoolLimits(size=_DUTY_POOL, statement_cache=settings.statement_cache))
+    await shards.open()
+    try:
+        yield replace(stores, shards=shards)
+    finally:
+        await shards.close()
 
 
 @asynccontextmanager

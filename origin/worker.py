@@ -15,6 +15,7 @@ from foundation.http.server import new_app, run_service
 from foundation.stores.job_queue import JobQueue, RetryPolicy
 from foundation.telemetry.metrics import new_registry
 from origin.accounts.account_store import AccountStore
+from origin.accounts.erasure import Erasure
 from origin.lifecycle.video_store import VideoStore
 from origin.metrics import WorkerMetrics
 from origin.packaging.embedding import Embedding, load_embedder
@@ -22,6 +23,7 @@ from origin.packaging.erasing import Erasing
 from origin.packaging.pipeline import Package, Pipeline
 from origin.packaging.runner import Runner
 from origin.settings import OriginSettings
+from origin.social.social_store import SocialStore
 from origin.stores import Stores, open_stores
 from packager.engine import package
 from packager.limits import Limits
@@ -81,6 +83,9 @@ def _runner(
     return Runner(
         queue=queue,
         pipeline=pipeline,
+        erasure=Erasure(
+            shards=stores.shards, videos=videos, social=SocialStore(stores.shards), settle_s=settings.erase_settle_s
+        ),
         erasing=Erasing(shards=stores.shards, objects=stores.objects, videos=videos, queue=queue),
         videos=videos,
         accounts=accounts,

@@ -7,6 +7,7 @@ Retry-After) at once for a second after each failure, so that requests do not qu
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ import asyncpg
 from foundation.stores.errors import ShardUnavailable
 from foundation.stores.shard_map import Family, PostgresServer, ShardMap, map_of, shard_of
 
+_log = logging.getLogger(__name__)
 Connection: TypeAlias = asyncpg.Connection
 T = TypeVar("T")
 
@@ -140,9 +142,13 @@ class Server:
             raise self._unavailable()
         try:
             return await pool.acquire(timeout=self._limits.acquire_timeout_s)
-        except (*_AWAY, TimeoutError, asyncpg.InterfaceError) as err:
-            if not isinstance(err, TimeoutError):
-                self._down_until[id(pool)] = asyncio.get_running_loop().time() + RETRY_AFTER_S
+        except TimeoutError as err:  # before _AWAY: it is an OSError. Every connection is in use, or connecting hangs
+            raise ShardUnavailable(
+                f"database server {self.name} is too busy at this moment, try again", retry_after_s=RETRY_AFTER_S
+            ) from err
+        except (*_AWAY, asyncpg.InterfaceError) as err:
+            _log.warning("database away", extra={"event": "database_away", "server": self.name, "cause": repr(err)})
+            self._down_until[id(pool)] = asyncio.get_running_loop().time() + RETRY_AFTER_S
             raise self._unavailable() from err
 
     def _is_down(self, pool: asyncpg.Pool) -> bool:

@@ -272,8 +272,8 @@ class EngagementRoutes:
         await self._limits.action(call.request, user_id=account.id)
         video = await self._videos.get(VideoId(call.path_id("id")))
         if must_see:
-            await self._access.refuse_blocked(account.id, video.owner_id)
-            if not video.served or not await self._media.may_see(video, account.id):
+            relation = await self._access.refuse_blocked(account.id, video.owner_id)
+            if not video.served or not await self._media.may_see(video, account.id, relation):
                 raise UnknownVideo(f"there is no video {video.id}")
         return account, video
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from foundation.ids import UserId
 from foundation.tokens.media import PATH_MARK, MediaTokenVerdict, SignedPath, check, sign
-from origin.accounts.access import AccessStore
+from origin.accounts.access import AccessStore, Relation
 from origin.lifecycle.object_keys import media_path
 from origin.lifecycle.states import Visibility
 from origin.lifecycle.video import Video
@@ -22,13 +22,16 @@ class MediaAccess:
     life_s: int
     clock_s: Callable[[], float]
 
-    async def may_see(self, video: Video, viewer: UserId | None) -> bool:
-        """Owners see all of theirs; others what is out, by visibility, unless one has blocked the other."""
+    async def may_see(self, video: Video, viewer: UserId | None, relation: Relation | None = None) -> bool:
+        """Owners see all of theirs; others what is out, by visibility, unless one has blocked the other.
+
+        `relation` of the viewer to the owner, if the caller has looked it up already.
+        """
         if viewer is not None and viewer == video.owner_id:
             return True
         if not video.served or video.visibility is Visibility.PRIVATE:
             return False
-        relation = await self.access.relation(viewer, video.owner_id)
+        relation = relation or await self.access.relation(viewer, video.owner_id)
         if relation.blocked:
             return False
         return video.visibility is not Visibility.FOLLOWERS or relation.following

@@ -14,6 +14,7 @@ from foundation.stores.errors import LeaseLost
 from foundation.stores.job_queue import Job, JobQueue
 from foundation.stores.listener import Listener
 from origin.accounts.account_store import AccountStore
+from origin.accounts.erasure import ERASE_USER_JOB, Erasure
 from origin.lifecycle.video_store import EMBED_JOB, ERASE_JOB, PACKAGE_JOB, PUBLISH_JOB, SWEEP_JOB, VideoStore
 from origin.metrics import WorkerMetrics
 from origin.packaging.erasing import Erasing
@@ -26,7 +27,7 @@ _BROKE = (
     "processing this video broke on our side, several times; operators have been told. Try uploading it again later."
 )
 _POLL_S = 1.0  # scheduled and retried jobs come due without a notification
-LIGHT_KINDS = (ERASE_JOB, PUBLISH_JOB, SWEEP_JOB, EMBED_JOB)
+LIGHT_KINDS = (ERASE_JOB, PUBLISH_JOB, SWEEP_JOB, EMBED_JOB, ERASE_USER_JOB)
 ALL_KINDS = (PACKAGE_JOB, *LIGHT_KINDS)
 
 
@@ -35,6 +36,7 @@ class Runner:
     queue: JobQueue
     pipeline: Pipeline
     erasing: Erasing
+    erasure: Erasure
     videos: VideoStore
     accounts: AccountStore
     listeners: Sequence[Listener]
@@ -104,6 +106,7 @@ class Runner:
             SWEEP_JOB: self._sweep,
             PUBLISH_JOB: self._publish,
             EMBED_JOB: self._embed,
+            ERASE_USER_JOB: self._erase_user,
         }
         return handlers[kind]
 
@@ -174,6 +177,10 @@ class Runner:
         if video is not None:
             account = await self.accounts.get(video.owner_id)
             await self.videos.publish_scheduled(video.id, account.creator())
+        return False
+
+    async def _erase_user(self, job: Job) -> bool:
+        await self.erasure.run(job)
         return False
 
     async def _embed(self, job: Job) -> bool:

@@ -116,8 +116,14 @@ class UploadStore:
         return [Part(number=row["number"], size=row["size"], etag=row["etag"]) for row in rows]
 
     async def add_part(self, video_id: VideoId, part: Part) -> None:
-        """Record a stored part; the last one sent under a number counts, as at S3."""
+        """Record a stored part; the last one sent under a number counts. Raises UnknownVideo, UploadClosed."""
         async with self._shards.write(Family.VIDEO, video_id) as connection:
+            # the key share lock keeps the upload from being deleted under the new part
+            state = await connection.fetchval("select state from uploads where video_id = $1 for key share", video_id)
+            if state is None:
+                raise UnknownVideo("this video was deleted meanwhile")
+            if state != "open":
+                raise UploadClosed("this upload is complete")
             await connection.execute(
                 """insert into upload_parts (video_id, number, shard, size, etag) values ($1, $2, $3, $4, $5)
                    on conflict (video_id, number) do update set size = excluded.size, etag = excluded.etag""",
