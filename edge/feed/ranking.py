@@ -62,6 +62,9 @@ class Ranking:
         self._upkeep_executor = ThreadPoolExecutor(1, thread_name_prefix="rank-upkeep")
         self._breaker = CircuitBreaker(failures=5, pause_s=2.0, clock=time.monotonic)
         self._pools = make_pools(columns, now_s=clock(), policy=pool_policy)
+        self._rebuild_executor = ThreadPoolExecutor(1, thread_name_prefix="rank-rebuild")
+        self._rebuilding: asyncio.Future[None] | None = None
+        self._pools_cost_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def open(self, *, after_upkeep: Callable[[Pools], Awaitable[None]]) -> None:
@@ -74,6 +77,7 @@ class Ranking:
             await asyncio.gather(self._task, return_exceptions=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._upkeep_executor.shutdown(wait=False, cancel_futures=True)
+        self._rebuild_executor.shutdown(wait=False, cancel_futures=True)
 
     async def recommend(self, state: ViewerState, *, count: int, arm: str) -> Ranked:
         """A new list of one arm. Raises Unavailable when ranking fails, is late, or failed several times a moment
@@ -148,18 +152,26 @@ class Ranking:
     async def _upkeep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._pools_s)
+            await asyncio.sleep(max(self._pools_s, 20 * self._pools_cost_s))  # at most a twentieth of a core
             try:
                 await loop.run_in_executor(self._upkeep_executor, self._refresh)
+                if self.index.needs_rebuild() and (self._rebuilding is None or self._rebuilding.done()):
+                    self._rebuilding = loop.run_in_executor(self._rebuild_executor, self._rebuild)
                 if self._after_upkeep is not None:
                     await self._after_upkeep(self._pools)
             except Exception:
                 _log.exception("the shared lists could not be made", extra={"event": "upkeep_failed"})
 
+    def _rebuild(self) -> None:
+        """Minutes at a million videos; the old index and the exact block serve meanwhile."""
+        try:
+            self.index.rebuild()
+        except Exception:
+            _log.exception("the index could not be rebuilt", extra={"event": "rebuild_failed"})
+
     def _refresh(self) -> None:
         started = time.perf_counter()
         self._pools = make_pools(self._columns, now_s=self._clock(), policy=self._pool_policy)
-        self._metrics.pools_s.set(time.perf_counter() - started)
+        self._pools_cost_s = time.perf_counter() - started
+        self._metrics.pools_s.set(self._pools_cost_s)
         self._metrics.waiting_rows.set(self.index.waiting)
-        if self.index.needs_rebuild():
-            self.index.rebuild()

@@ -30,6 +30,15 @@ class _Parts:
     """First row of the columns that is searched exactly."""
 
 
+@dataclass(slots=True)
+class _Block:
+    """Rows from `start` on, of which `filled` are converted."""
+
+    start: int
+    buffer: Matrix
+    filled: int = 0
+
+
 class RowIndex:
     """Owner of the parts. `search` may run in any thread; `rebuild` in one at a time."""
 
@@ -37,8 +46,8 @@ class RowIndex:
         self._columns = columns
         self._build = build
         self._parts = _Parts(None, np.zeros(0, np.int64), 0)
-        self._block = np.zeros((0, columns.vector.shape[1]), np.float32)
-        self._block_start = 0
+        self._block = _Block(0, np.zeros((0, columns.vector.shape[1]), np.float32))
+        self._mask: tuple[_Parts, NDArray[np.bool_], NDArray[np.bool_]] | None = None
 
     @property
     def built(self) -> VectorIndex | None:
@@ -71,8 +80,7 @@ class RowIndex:
         rows, scores = self._search_block(query, k, parts.start, allowed)
         if parts.index is None or not len(parts.built_rows):
             return rows, scores
-        mask = allowed[parts.built_rows] if len(allowed) >= parts.start else None
-        found, found_scores = parts.index.search(query, k, allowed=mask)
+        found, found_scores = parts.index.search(query, k, allowed=self._built_mask(parts, allowed))
         return best(
             np.concatenate([rows, parts.built_rows[found]]),
             np.concatenate([scores, found_scores]).astype(np.float32),
@@ -80,15 +88,30 @@ class RowIndex:
         )
 
     def _search_block(self, query: Matrix, k: int, start: int, allowed: NDArray[np.bool_]) -> tuple[Rows, Scores]:
-        end = len(allowed)
+        end = max(len(allowed), start)
         block = self._float_block(start, end)
         rows = start + np.flatnonzero(allowed[start:end] & self._columns.has_vector[start:end])
         return best(rows, (block @ query)[rows - start], k)
 
     def _float_block(self, start: int, end: int) -> Matrix:
-        """Float32 copy of the block, extended as rows arrive. A lost race between two threads only repeats work."""
-        block, block_start = self._block, self._block_start
-        if block_start != start or len(block) < end - start:
-            block = self._columns.vector[start:end].astype(np.float32)
-            self._block, self._block_start = block, start
-        return block[: end - start]
+        """Float32 copy of the block; only new rows are converted. A lost race between two threads repeats work."""
+        block = self._block
+        if block.start != start or len(block.buffer) < end - start:
+            block = _Block(start, np.zeros((max(2 * (end - start), 1024), self._columns.vector.shape[1]), np.float32))
+            self._block = block
+        filled = block.filled
+        if filled < end - start:
+            block.buffer[filled : end - start] = self._columns.vector[start + filled : end]
+            block.filled = end - start
+        return block.buffer[: end - start]
+
+    def _built_mask(self, parts: _Parts, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """`allowed` in the order of the built index; the same lists serve many requests, so the last is kept."""
+        kept = self._mask
+        if kept is not None and kept[0] is parts and kept[1] is allowed:
+            return kept[2]
+        mask = np.zeros(len(parts.built_rows), bool)
+        inside = parts.built_rows < len(allowed)  # lists from before a rebuild are shorter
+        mask[inside] = allowed[parts.built_rows[inside]]
+        self._mask = (parts, allowed, mask)
+        return mask

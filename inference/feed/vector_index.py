@@ -54,6 +54,7 @@ class FaissHnswIndex:
         self._index.train(vectors[:: max(len(vectors) // 50_000, 1)])
         self._index.add(vectors)
         self._ef_search = ef_search
+        self._filter = _Filter()
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -61,8 +62,7 @@ class FaissHnswIndex:
     def search(self, query: Matrix, k: int, *, allowed: NDArray[np.bool_] | None = None) -> tuple[Rows, Scores]:
         parameters = _library.SearchParametersHNSW(efSearch=max(self._ef_search, k))
         if allowed is not None:
-            bitmap = np.packbits(allowed, bitorder="little")
-            parameters.sel = _library.IDSelectorBitmap(bitmap)
+            parameters.sel = self._filter.selector(allowed)
         scores, rows = self._index.search(query[None].astype(np.float32), k, params=parameters)
         found = rows[0] >= 0
         return rows[0][found].astype(np.int64), scores[0][found]
@@ -86,6 +86,7 @@ class FaissIvfIndex:
         )
         self._index.cp.niter, self._index.cp.seed = 6, seed
         self._index.cp.max_points_per_centroid = 40
+        self._filter = _Filter()
         self._index.train(vectors)
         self._index.add(vectors)
         self.probes = self._enough_probes(vectors, recall=recall, k=min(k, len(vectors)), seed=seed)
@@ -106,14 +107,14 @@ class FaissIvfIndex:
         index = cls.__new__(cls)
         index._index = faiss.read_index(str(path))
         index._quantizer = index._index.quantizer
+        index._filter = _Filter()
         index.probes = int(path.with_suffix(".probes").read_text())
         return index
 
     def _search(self, query: Matrix, k: int, *, probes: int, allowed: NDArray[np.bool_] | None) -> tuple[Rows, Scores]:
         parameters = _library.SearchParametersIVF(nprobe=probes)
         if allowed is not None:
-            bitmap = np.packbits(allowed, bitorder="little")
-            parameters.sel = _library.IDSelectorBitmap(bitmap)
+            parameters.sel = self._filter.selector(allowed)
         scores, rows = self._index.search(query[None].astype(np.float32), k, params=parameters)
         found = rows[0] >= 0
         return rows[0][found].astype(np.int64), scores[0][found]
@@ -134,6 +135,20 @@ class FaissIvfIndex:
                 return probes
             probes = probes * 3 // 2
         return int(self._index.nlist)
+
+
+class _Filter:
+    """Keeps the packed form of the last filter: many searches use one. `allowed` must not be changed after use."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[NDArray[np.bool_], NDArray[np.uint8], Any] | None = None
+
+    def selector(self, allowed: NDArray[np.bool_]) -> Any:
+        kept = self._kept
+        if kept is None or kept[0] is not allowed:
+            bitmap = np.packbits(allowed, bitorder="little")
+            kept = self._kept = (allowed, bitmap, _library.IDSelectorBitmap(bitmap))
+        return kept[2]
 
 
 def best(rows: Rows, scores: Scores, k: int) -> tuple[Rows, Scores]:
