@@ -165,6 +165,45 @@ def cache_sim(
 
 
 @app.command()
+def train(
+    context: typer.Context,
+    catalogue: Annotated[Path | None, typer.Option(help="Catalogue snapshot, NDJSON.", exists=True)] = None,
+    events: Annotated[Path | None, typer.Option(help="Watch events, NDJSON.", exists=True)] = None,
+    current: Annotated[str, typer.Option(help="Release to beat; default: the one shipped.")] = "",
+    seed: Annotated[int, typer.Option(help="The same log and seed give the same release.")] = 1,
+) -> None:
+    """Train the feed's model on what was watched here (or on two files); write it if it passes the gates."""
+    from popreel.commands.train import export_log
+    from popreel.commands.train import train as make
+
+    known = _context(context)
+    if (catalogue is None) != (events is None):
+        raise typer.BadParameter("give both --catalogue and --events, or none")
+    if catalogue is None or events is None:
+        catalogue, events = asyncio.run(export_log(known, known.folder.scratch / "training"))
+    release = make(catalogue=catalogue, events=events, current=current, seed=seed)
+    _print_json(release.report)
+    if release.directory is None:
+        known.out.print(f"{release.name} did not pass the gates and is not kept")
+        raise typer.Exit(1)
+    serve = f'POPREEL_EDGE__FEED=\'{{"model": "{release.name}"}}\''
+    known.out.print(f"{release.directory}; to serve it: {serve} popreel up", soft_wrap=True, markup=False)
+
+
+@app.command()
+def simulate(
+    context: typer.Context,
+    seeds: Annotated[int, typer.Option(help="Worlds.", min=1, max=10)] = 4,
+    viewers: Annotated[int, typer.Option(help="Viewers in each.", min=10)] = 600,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with bars.", dir_okay=False)] = None,
+) -> None:
+    """Play simulated viewers against feed policies and compare them, with intervals over worlds (minutes)."""
+    from popreel.commands.simulate import simulate as run
+
+    run(_context(context).out, seeds=seeds, viewers=viewers, html=html)
+
+
+@app.command()
 def demo(context: typer.Context, json: JsonFlag = False) -> None:
     """Fill the platform: users, real clips out of installable packages, likes."""
     from popreel.commands.demo import print_demo, run_demo

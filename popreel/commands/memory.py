@@ -16,7 +16,10 @@ def memory_bytes(roots: Iterable[int]) -> dict[int, int]:
     PSS of proc_pid_smaps(5) where we may read it (Postgres backends share most of theirs), else RSS. Gone pids count 0.
     """
     children = _children()
-    return {root: sum(_one(pid) for pid in _tree(root, children)) for root in roots}
+    trees = {root: _tree(root, children) for root in roots}
+    # Each process is read once: a tree is then never smaller than the trees within it.
+    sizes = {pid: _one(pid) for pid in set().union(*trees.values())}
+    return {root: sum(sizes[pid] for pid in tree) for root, tree in trees.items()}
 
 
 def _tree(root: int, children: dict[int, list[int]]) -> list[int]:
