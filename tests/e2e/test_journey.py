@@ -44,15 +44,16 @@ async def test_a_first_day(visit: Visit) -> None:
 
 
 async def likes_and_comments(page: Page) -> None:
+    words = f"What a light! {secrets.token_hex(3)}"
     active = page.locator(".slide.is-active")
     async with page.expect_response(re.compile(r"/like$")) as liked:
         await active.get_by_role("button", name="Like", exact=True).click()
     assert (await liked.value).ok
     await expect(active.get_by_role("button", name="Remove like")).to_have_attribute("aria-pressed", "true")
     await active.get_by_role("button", name="Comments").click()
-    await page.get_by_label("Add a comment").fill("What a light!")
+    await page.get_by_label("Add a comment").fill(words)
     await page.get_by_role("button", name="Send").click()
-    await expect(page.get_by_text("What a light!")).to_be_visible()
+    await expect(page.get_by_text(words)).to_be_visible()
     await page.get_by_role("button", name="Close").click()
 
 

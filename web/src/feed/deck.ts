@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import type { FeedItem } from "../api/types";
 import { type Clip, clipOf, warmthFor } from "../player/clip";
 import { ClipPlayer, type Sound } from "../player/clip_player";
+import { loadStreamModule } from "../player/stream_module";
 import { PrefixStore } from "../player/prefix_store";
 import { preferences, savingData } from "../session/preferences";
 import { keepLastWords, report, type Watched, type WatchSource } from "../reporting/watch_queue";
@@ -20,6 +21,8 @@ export class Deck {
   readonly time = signal(0);
   readonly duration = signal(0);
   readonly soundBlocked = signal(false);
+  /** The active clip is safe: there is room for pictures and bytes of others. */
+  readonly settled = signal(false);
   readonly starts: StartRecord[] = [];
   readonly prefixes = new PrefixStore();
   private readonly players = new Map<string, ClipPlayer>();
@@ -79,6 +82,7 @@ export class Deck {
     this.time.value = 0;
     this.duration.value = item.durationMs / 1000;
     this.state.value = "waiting";
+    this.settled.value = false;
     this.asked = { id: item.id, at: askedAt };
     const player = this.players.get(item.id);
     if (player) this.begin(player);
@@ -161,6 +165,10 @@ export class Deck {
       returning,
       nextReady: this.playerAt(forward)?.warmNow ?? false,
     };
+    if (facts.healthy) {
+      this.settled.value = true;
+      void loadStreamModule(); // 180 kB: never beside a first frame
+    }
     // Nearest first, so that the next clip's bytes are asked for before the one after it.
     for (const distance of [forward, 2 * forward, -forward, -2 * forward]) {
       this.playerAt(distance)?.warm(warmthFor(distance, facts), this.clipAt(distance + forward));

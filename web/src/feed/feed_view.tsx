@@ -76,6 +76,7 @@ export function FeedView({ list, startAt = 0, empty, onItem }: Props) {
             position={low + offset}
             total={items.length}
             active={item.id === current?.id}
+            near={Math.abs(low + offset - index) <= 1}
             deck={deck}
             list={list}
             onComments={() => setPanel("comments")}

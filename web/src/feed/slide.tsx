@@ -17,6 +17,8 @@ type Props = {
   position: number;
   total: number;
   active: boolean;
+  /** Next to the active one, or the active one itself. */
+  near: boolean;
   deck: Deck;
   list: FeedList;
   onComments: () => void;
@@ -26,7 +28,7 @@ type Props = {
 /** A second tap within this time is a like. */
 const DOUBLE_TAP_MS = 280;
 
-export function Slide({ item, position, total, active, deck, list, onComments, onOptions }: Props) {
+export function Slide({ item, position, total, active, near, deck, list, onComments, onOptions }: Props) {
   const host = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     deck.mount(item, host.current!);
@@ -45,8 +47,8 @@ export function Slide({ item, position, total, active, deck, list, onComments, o
       data-video-id={item.id}
     >
       <div class="stage" data-shape={ratio > 1.05 ? "wide" : ratio > 0.75 ? "square" : "tall"}>
-        <div class="backdrop" style={{ backgroundImage: `url("${placeholder || item.thumbnail}")` }} />
-        <Poster src={item.thumbnail} />
+        <div class="backdrop" style={{ backgroundImage: placeholder ? `url("${placeholder}")` : "none" }} />
+        <Poster src={item.thumbnail} deck={deck} near={near} />
         <div class="picture" ref={host} />
         <div class="shade" />
         {active && <Controls item={item} deck={deck} list={list} />}
@@ -60,9 +62,12 @@ export function Slide({ item, position, total, active, deck, list, onComments, o
   );
 }
 
-function Poster({ src }: { src: string }) {
+/** Fetched once the clip being watched is safe, and for its neighbours: beside a start it would only take its line. */
+function Poster({ src, deck, near }: { src: string; deck: Deck; near: boolean }) {
   const [broken, setBroken] = useState(false);
-  if (!src || broken) return null;
+  const allowed = useRef(false);
+  if (near && deck.settled.value) allowed.current = true;
+  if (!src || broken || !allowed.current) return null;
   return <img class="poster" src={src} alt="" decoding="async" draggable={false} onError={() => setBroken(true)} />;
 }
 

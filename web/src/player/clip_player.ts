@@ -12,7 +12,7 @@ import { HandOver } from "./hand_over";
 import type { PrefixStore } from "./prefix_store";
 import { onNextFrame } from "./start_clock";
 import type { Stream } from "./stream";
-import { loadedStreamModule, loadStreamModule } from "./stream_module";
+import { loadedStreamModule } from "./stream_module";
 import { WatchMeter } from "./watch_meter";
 
 export type PlayerEvents = {
@@ -192,7 +192,6 @@ export class ClipPlayer {
     this.meter.firstFrame(at);
     this.meter.moving(at);
     this.events.onFrame();
-    void loadStreamModule(); // after the picture, never before it
   }
 
   private tick(): void {
