@@ -25,9 +25,11 @@ class Impression(msgspec.Struct, frozen=True, array_like=True):
     arm: str
     """Experiment arms of the viewer, "name=arm" joined by commas."""
     served_ms: int
+    cached: bool = False
+    """Was its start in this PoP's cache? It may have won a tie by that."""
 
 
-def make_token(pick: Pick, *, place: int, model: str, arm: str, served_ms: int) -> str:
+def make_token(pick: Pick, *, place: int, model: str, arm: str, served_ms: int, cached: bool = False) -> str:
     """About 90 characters."""
     impression = Impression(
         1,
@@ -39,6 +41,7 @@ def make_token(pick: Pick, *, place: int, model: str, arm: str, served_ms: int) 
         model,
         arm,
         served_ms,
+        cached,
     )
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(impression)).decode().rstrip("=")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.feed.errors import BadCursor
 from inference.feed.recommender import Pick
+from inference.feed.sources import Source
 
 MAX_REPLAYED = 200
 """Places that a cursor can ask for again; of older ones only the ids are kept, so that they never return."""
@@ -68,6 +70,28 @@ class Session:
     def followed_by(self, session_id: str) -> Session:
         """A new session that avoids what this one showed last."""
         return Session(id=session_id, before=tuple(pick.video_id for pick in self.served[-200:]))
+
+
+TIE = 0.05
+"""Difference of scores (z-scores) within which two neighbours are as good as each other."""
+
+
+def cached_first(picks: tuple[Pick, ...], is_cached: Callable[[Pick], bool], *, head: int) -> tuple[Pick, ...]:
+    """Swap neighbours in the first `head` places whose scores tie and of which only the second is cached.
+
+    A pick moves by at most one place, and a place for a new video is never touched.
+    """
+    order = list(picks)
+    cached = [is_cached(pick) for pick in order[:head]]
+    at = 0
+    while at + 1 < len(cached):
+        first, second = order[at], order[at + 1]
+        fixed = Source.EXPLORE in (first.source, second.source)
+        if cached[at + 1] and not cached[at] and not fixed and abs(first.score - second.score) < TIE:
+            order[at], order[at + 1] = second, first
+            at += 1  # both have moved
+        at += 1
+    return tuple(order)
 
 
 def make_cursor(session_id: str, position: int) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge.feed import session as sessions
 from edge.feed.errors import BadCursor
 from edge.feed.impression import make_token, read_token
-from edge.feed.session import MAX_REPLAYED, Session, make_cursor, read_cursor
+from edge.feed.session import MAX_REPLAYED, Session, cached_first, make_cursor, read_cursor
 from inference.feed.recommender import Pick
 from inference.feed.sources import Source
 
@@ -46,6 +46,15 @@ def test_any_text_is_a_cursor_or_refused(text: str) -> None:
         return
     assert session_id
     assert position >= 0
+
+
+def test_the_cache_breaks_near_ties_by_one_place_and_nothing_else() -> None:
+    scores = [1.0, 0.98, 0.97, 0.5, 0.49]
+    picks = tuple(Pick(video_id=n, source=Source.TASTE, score=score) for n, score in enumerate(scores))
+    cached = cached_first(picks, lambda pick: pick.video_id in (2, 3, 4), head=5)
+    assert [p.video_id for p in cached] == [0, 2, 1, 3, 4]
+    trial = (picks[0], Pick(video_id=9, source=Source.EXPLORE, score=1.0), *picks[1:])
+    assert cached_first(trial, lambda pick: pick.video_id == 9, head=5) == trial
 
 
 def test_bytes_of_another_version_are_a_new_session() -> None:
