@@ -20,6 +20,7 @@ from packager.encoder.job import Job
 from packager.errors import PackagingFailed, Refusal, RefusedInput
 from packager.events import Broke, ChildMessage, Completed, Event, Refused
 from packager.limits import Limits
+from packager.memory_budget import frame_budget_bytes
 
 MAX_LINE_BYTES = 4 << 20
 """Longest message of a child: a manifest with its inlined playlist is some 10 kB."""
@@ -46,6 +47,8 @@ async def package(
     """
     out_dir = await asyncio.to_thread(_made, out_dir)
     inputs = await asyncio.to_thread(_Inputs, source, sound, partner)
+    budget = await asyncio.to_thread(frame_budget_bytes, limits.frame_memory_bytes)
+    limits = msgspec.structs.replace(limits, frame_memory_bytes=budget)
     try:
         child = await _start(inputs, out_dir, revision, edits, limits, deadline_s)
     finally:

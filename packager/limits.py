@@ -23,8 +23,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_frames: int = 600 * 120
     """Decoded frames in all: bounds the work a file can ask for whatever its timestamps claim."""
     max_streams: int = 16
-    memory_bytes: int = 3 * GIB
-    """Address space of the encoder child (RLIMIT_AS). Raise with max_pixels: about 60 frames are in flight."""
+    memory_bytes: int = 4 * GIB
+    """Address space of the encoder child (RLIMIT_AS): twice what a large clip needs. Raise with max_pixels."""
+    frame_memory_bytes: int = 3 * GIB // 2
+    """Decoded pictures held between the waves, cut to a quarter of the free memory. A clip that fits (15 s of 1080p at
+    30 a second needs 1.4 GB) is decoded once, a longer one a second time for its upper rungs. 0: always twice."""
     max_output_bytes: int = 2 * GIB
     """Largest single file the child may write (RLIMIT_FSIZE)."""
     threads: int = 0

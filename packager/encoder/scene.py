@@ -93,6 +93,14 @@ class Scene:
     def duration_s(self) -> Fraction:
         return self.total / self.rate
 
+    @property
+    def picture_bytes(self) -> int:
+        """Memory of one picture that `pictures` yields, at most."""
+        info = self.own.seen.info
+        if self.canvas is not None:
+            return self.width * self.height * 3 // 2
+        return int(info.coded_width * info.coded_height * self.own.seen.bytes_per_pixel)
+
     def pictures(self, *, threads: int) -> Pictures:
         """(index, picture) for every place of the grid, decoding anew each time. CPU-bound."""
         own = self.own.pictures(rate=self.rate, total=self.total - self.lead, threads=threads)

@@ -57,12 +57,16 @@ class Session:
         self._release = Release(out_dir, revision=revision)
         self._progress = _Progress(emit)
         self._cpus = limits.threads or len(os.sched_getaffinity(0))
+        self._held: list[tuple[int, av.VideoFrame]] | None = None
+        """Decoded pictures kept for the later waves when they fit the budget."""
 
     def run(self) -> None:
         scene = build_scene(self._inputs, edits=self._edits, limits=self._limits, out_dir=self._out)
         self._emit(Probed(source=scene.own.seen.info))
         rungs = rungs_of(scene.width, scene.height, scene.rate, scene.total)
         self._progress.plan(rungs)
+        if len(rungs) > 1 and scene.picture_bytes * scene.total <= self._limits.frame_memory_bytes:
+            self._held = []
         measured, sound = self._sound(scene)
         plan = _Plan(scene=scene, sound=sound)
         self._release.describe(
@@ -156,11 +160,17 @@ class Session:
         )
 
     def _counted(self, plan: _Plan, rungs: list[Rung]) -> Iterator[tuple[int, av.VideoFrame]]:
-        for index, picture in plan.scene.pictures(threads=self._cpus):
+        for index, picture in self._held or self._decoded(plan.scene):
             yield index, picture
             if index % 8 == 0:
                 self._progress.encoded(rungs, index / plan.scene.total)
         self._progress.encoded(rungs, 1.0)
+
+    def _decoded(self, scene: Scene) -> Iterator[tuple[int, av.VideoFrame]]:
+        for index, picture in scene.pictures(threads=self._cpus):
+            if self._held is not None:
+                self._held.append((index, picture))
+            yield index, picture
 
     def _publish(self) -> None:
         for name in self._release.publish():

@@ -56,6 +56,7 @@ class Survey:
     full_range: bool
     colour: Colour
     source_matrix: int
+    bytes_per_pixel: float
 
 
 def survey(descriptor: int, limits: Limits) -> Survey:
@@ -183,6 +184,7 @@ def _measure(
         rotation=info.rotation,
         colour=colour_of(first),
         source_matrix=_matrix(first),
+        bytes_per_pixel=sum(plane.buffer_size for plane in first.planes) / (first.width * first.height),
         full_range=first.format.name.startswith("yuvj") or int(first.color_range) == 2,
     )
 

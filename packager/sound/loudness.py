@@ -14,7 +14,6 @@ SILENCE_LUFS = -60.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loudness:
     integrated_lufs: float
-    true_peak_dbtp: float
 
 
 def gain_db(measured: Loudness) -> float:

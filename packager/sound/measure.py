@@ -30,8 +30,8 @@ class Measured:
 
 
 def measure(blocks: Iterable[Stereo]) -> Measured:
-    """Measure 48 kHz stereo blocks. Loudness is that of the whole (gated, EBU R 128), the peak is over-sampled."""
-    graph = sound_graph([("ebur128", "peak=true:metadata=1")])
+    """Measure 48 kHz stereo blocks. Loudness is that of the whole (gated, EBU R 128)."""
+    graph = sound_graph([("ebur128", "metadata=1")])
     low, print_rate = _mono(ANALYSIS_RATE), _mono(FINGERPRINT_RATE)
     analysis: list[NDArray[np.float32]] = []
     pcm: list[NDArray[np.int16]] = []
@@ -75,9 +75,4 @@ def _joined(parts: list[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
 
 def _loudness(metadata: dict[str, str]) -> Loudness:
     integrated = float(metadata.get("lavfi.r128.I", "-70"))
-    peaks = [float(value) for key, value in metadata.items() if key.startswith("lavfi.r128.true_peaks_ch")]
-    peak = max(peaks, default=0.0)
-    return Loudness(
-        integrated_lufs=integrated if math.isfinite(integrated) else -70.0,
-        true_peak_dbtp=20 * math.log10(peak) if peak > 0 else -100.0,
-    )
+    return Loudness(integrated_lufs=integrated if math.isfinite(integrated) else -70.0)
