@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import asyncpg
 import boto3
@@ -13,7 +15,8 @@ import redis.asyncio
 from botocore.exceptions import ClientError
 from types_boto3_s3 import S3Client
 
-from popreel.embedded.object_store import ObjectStoreAccess
+from popreel.embedded.object_store import EmbeddedObjectStore, InnerPorts, ObjectStoreAccess
+from popreel.embedded.ports import GRPC_OFFSET, free_ports
 from popreel.embedded.postgres import EmbeddedPostgres
 from popreel.embedded.valkey import EmbeddedValkey
 
@@ -49,6 +52,24 @@ async def test_a_killed_postgres_starts_again_and_keeps_what_was_committed(
         await connection.close()
 
 
+async def test_a_lock_file_that_names_a_living_stranger_does_not_keep_postgres_from_starting(
+    postgres_server: Callable[[str], EmbeddedPostgres],
+) -> None:
+    """After a reboot, or in a container where pids start low, the old pid belongs to somebody else."""
+    server = postgres_server("stale")
+    await server.start()
+    await server.ready()
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    await server.wait()
+    lock = server.data_dir / "cluster" / "postmaster.pid"
+    lines = lock.read_text().splitlines(keepends=True)
+    lock.write_text("".join([f"{os.getppid()}\n", *lines[1:]]))
+
+    await server.start()
+    await server.ready()
+
+
 async def test_a_killed_valkey_keeps_what_it_acknowledged(valkey_server: Callable[[str], EmbeddedValkey]) -> None:
     server = valkey_server("spool")
     await server.start()
@@ -74,21 +95,57 @@ def test_valkey_wants_its_password(valkey_url: str) -> None:
 
 
 def test_the_object_store_keeps_objects_and_refuses_a_wrong_key(object_store: ObjectStoreAccess) -> None:
-    def client(secret: str) -> S3Client:
-        made: S3Client = boto3.client(
-            "s3",
-            endpoint_url=object_store.endpoint,
-            aws_access_key_id=object_store.access_key,
-            aws_secret_access_key=secret,
-            region_name=object_store.region,
-        )
-        return made
-
-    s3 = client(object_store.secret_key)
+    s3 = _client(object_store)
     s3.put_object(Bucket=object_store.bucket, Key="a/b", Body=b"x" * 100_000)
     assert s3.get_object(Bucket=object_store.bucket, Key="a/b", Range="bytes=5-9")["Body"].read() == b"xxxxx"
     s3.close()
-    stranger = client("wrong")
+    stranger = _client(replace(object_store, secret_key="wrong"))
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         stranger.get_object(Bucket=object_store.bucket, Key="a/b")
     stranger.close()
+
+
+def _store(folder: Path, name: str) -> EmbeddedObjectStore:
+    s3, master, volume, filer, admin = free_ports(5, also=(GRPC_OFFSET,))
+    return EmbeddedObjectStore(
+        data_dir=folder / "store",
+        log_file=folder / f"{name}.log",
+        port=s3,
+        inner_ports=InnerPorts(master=master, volume=volume, filer=filer, admin=admin),
+        buckets=("kept",),
+    )
+
+
+def _client(access: ObjectStoreAccess) -> S3Client:
+    made: S3Client = boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        aws_access_key_id=access.access_key,
+        aws_secret_access_key=access.secret_key,
+        region_name=access.region,
+    )
+    return made
+
+
+async def test_objects_survive_kill_9_and_a_move_to_other_ports(tmp_path: Path) -> None:
+    first = _store(tmp_path, "first")
+    await first.start()
+    await first.ready()
+    s3 = _client(first.access("kept"))
+    s3.put_object(Bucket="kept", Key="clip", Body=b"y" * 300_000)
+    s3.close()
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGKILL)
+    await first.wait()
+
+    second = _store(tmp_path, "second")
+    try:
+        await second.start()
+        await second.ready()
+        s3 = _client(second.access("kept"))
+        assert s3.get_object(Bucket="kept", Key="clip")["Body"].read() == b"y" * 300_000
+        s3.put_object(Bucket="kept", Key="another", Body=b"z")
+        s3.close()
+    finally:
+        second.process.send(signal.SIGKILL)
+        await second.wait()
