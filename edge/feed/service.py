@@ -35,13 +35,13 @@ from foundation.errors import Unavailable
 from foundation.wire.catalogue import CatalogueItem, Counters
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedItem, FeedPage
-from inference.feed.columns import region_code, tag_hash
+from inference.feed.columns import FeedColumns, region_code, tag_hash
 from inference.feed.exploration import ExplorationPolicy
 from inference.feed.model import FIRST_MODEL, FeedModel, load
 from inference.feed.pools import PoolPolicy, Pools
 from inference.feed.recommender import Pick, Policy
 from inference.feed.sources import Source
-from inference.feed.taste import Taste
+from inference.feed.taste import Taste, rebuilt
 from inference.feed.viewer import ViewerState
 
 _log = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ class Feed:
             timeout_s=settings.store_timeout_s,
             session_s=settings.session_s,
             memory_viewers=settings.memory_viewers,
+            rebuild=lambda taste: _rebuilt(taste, catalogue.columns, settings.space),
         )
         ranking = Ranking(
             catalogue.columns,
@@ -437,6 +438,14 @@ class Feed:
         ]
         if orders:
             self._delivery.prefetch(orders)
+
+
+def _rebuilt(taste: Taste, columns: FeedColumns, space: str) -> Taste:
+    """A taste from another vector space, from the videos it last liked that are still here."""
+    rows = np.array([columns.row_of.get(int(video_id), -1) for video_id in taste.recent_ids], np.int64)
+    known = (rows >= 0) & columns.has_vector[rows]
+    vectors = columns.vector[np.maximum(rows, 0)].astype(np.float32)
+    return rebuilt(taste, space=space, vectors=vectors, known=known)
 
 
 def _continued(session: Session | None, asked: tuple[str, int] | None) -> tuple[Session, int]:

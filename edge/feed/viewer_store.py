@@ -70,9 +70,12 @@ class ViewerStore:
         timeout_s: float,
         session_s: float,
         memory_viewers: int,
+        rebuild: Callable[[Taste], Taste],
     ) -> None:
+        """`rebuild` carries a taste of another vector space over into this one."""
         self._valkey = valkey
         self._space = space
+        self._rebuild = rebuild
         self._clock = clock
         self._timeout_s = timeout_s
         self._session_s = session_s
@@ -154,8 +157,10 @@ class ViewerStore:
     def _decoded(self, raw: list[bytes | None]) -> ViewerRecord:
         taste_raw, session_raw, prefs_raw, *weeks = raw
         taste = tastes.decode(taste_raw) if taste_raw else None
-        if taste is None or taste.space != self._space:
+        if taste is None:
             taste = Taste(space=self._space)
+        elif taste.space != self._space:
+            taste = self._rebuild(taste)
         seen = b"".join(week[: len(week) // 8 * 8] for week in weeks if week)
         return ViewerRecord(
             taste=taste,

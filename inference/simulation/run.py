@@ -69,7 +69,7 @@ def run(
     steps = plan.waves * plan.most_pages
     arrivals = np.linspace(0, steps, plan.uploads, endpoint=False).astype(int)
     for row in range(plan.start_videos):
-        _publish(world, policy, row, START_S - rng.random() * 5 * 86_400)
+        _publish(world, policy, row, START_S - (2.1 + 4 * rng.random()) * 86_400)  # past the age for exploration
     played = _Played(world, policy)
     next_upload = plan.start_videos
     for step in range(steps):

@@ -11,7 +11,7 @@ from inference.errors import NotFinite
 from inference.feed import taste as tastes
 from inference.feed.model import Weights
 from inference.feed.outcome import Outcome
-from inference.feed.taste import Taste, merge, updated
+from inference.feed.taste import Taste, merge, rebuilt, updated
 
 WEIGHTS = np.array(Weights().query, np.float32)
 GOOD = Outcome(quantile=0.9, liking=1.0, dislike=0.0, finished=True, skipped=False)
@@ -111,3 +111,17 @@ def test_a_mood_fades_overnight_and_a_habit_stays() -> None:
     kept = np.linalg.norm(later.sums, axis=1) / np.linalg.norm(taste.sums, axis=1).clip(1e-9)
     assert kept[0] < 0.1
     assert kept[3] > 0.95
+
+
+def test_a_new_vector_space_keeps_what_the_viewer_liked_last() -> None:
+    taste = lived([(n, True) for n in range(12)])
+    turned = {n: -unit(n)[::-1] for n in range(12)}  # the same videos in other coordinates
+    vectors = np.stack([turned[int(v) - 1] for v in taste.recent_ids])
+    moved = rebuilt(taste, space="t", vectors=vectors, known=np.ones(12, bool))
+    query, before = moved.query(WEIGHTS), taste.query(WEIGHTS)
+    assert query is not None
+    assert before is not None
+    np.testing.assert_allclose(query, -before[::-1], atol=1e-3)
+    assert moved.events == taste.events
+    nothing = rebuilt(taste, space="t", vectors=np.zeros((12, 256), np.float32), known=np.zeros(12, bool))
+    assert nothing.query(WEIGHTS) is None
