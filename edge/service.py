@@ -18,6 +18,7 @@ import numpy as np
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from edge.catalogue.origin_client import HttpCatalogueOrigin
 from edge.catalogue.replica import CatalogueReplica
@@ -26,8 +27,10 @@ from edge.control.keys import RemoteKeys
 from edge.control.long_poll import follow
 from edge.control.orders import EndedSessions, PurgeOrders
 from edge.control.user_context import RemoteUserContext
+from edge.delivery.access_log import AccessLog
 from edge.delivery.delivery import Delivery
 from edge.delivery.lane.server import serve_edge
+from edge.delivery.metrics import DeliveryMetrics
 from edge.delivery.prefetcher import PrefetchOrder, PrefetchPriority
 from edge.delivery.rules.byte_range import Span
 from edge.delivery.settings import DeliverySettings
@@ -52,6 +55,8 @@ from inference.feed.columns import FeedColumns
 
 DELIVERY: web.AppKey[Delivery] = web.AppKey("delivery", Delivery)
 MEDIA_PREFIX = "/videos/"
+CATCH_UP_S = 30
+"""After a start, media of an earlier life is validated until the purge log is applied, at most this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,9 @@ async def _open(settings: PopSettings, stack: AsyncExitStack, registry: Collecto
     session = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
     delivery = await Delivery.open(delivery_settings(settings))
     stack.push_async_callback(delivery.close)
+    DeliveryMetrics(delivery).register(registry)
+    access_log = AccessLog(delivery.tally)
+    stack.push_async_callback(access_log.close)
     valkey = Redis.from_url(str.__str__(settings.valkey_url), socket_timeout=5, socket_connect_timeout=2)
     stack.push_async_callback(valkey.aclose)
     revoked = Revoked(clock_s=time.time)
@@ -169,6 +177,7 @@ def delivery_settings(settings: PopSettings) -> DeliverySettings:
         "media_keys": settings.media_keys,
         "read_only": True,
         "cors_origin": "*",
+        "catch_up_s": CATCH_UP_S,
     }
     return DeliverySettings(**{**table, **settings.delivery})
 
@@ -190,8 +199,8 @@ async def _mount(app: web.Application, pop: Pop) -> None:
 def _follow_centre(tasks: asyncio.TaskGroup, pop: Pop, purges: PurgeOrders) -> list[asyncio.Task[None]]:
     settings = pop.settings
 
-    def observe() -> PopHeartbeat:
-        return _heartbeat(pop, purge_seq=purges.seq)
+    async def observe() -> PopHeartbeat:
+        return await _heartbeat(pop, purge_seq=purges.seq)
 
     heartbeat = Heartbeat(
         session=pop.session,
@@ -223,8 +232,12 @@ def _follow_centre(tasks: asyncio.TaskGroup, pop: Pop, purges: PurgeOrders) -> l
     ]
 
 
-def _heartbeat(pop: Pop, *, purge_seq: int) -> PopHeartbeat:
+async def _heartbeat(pop: Pop, *, purge_seq: int) -> PopHeartbeat:
     stats, replica = pop.delivery.stats(), pop.replica.state
+    try:
+        spooled = await pop.spool.length()
+    except (RedisError, OSError, TimeoutError):  # the beat matters more than this figure
+        spooled = 0
     return PopHeartbeat(
         pop_id=pop.settings.pop_id,
         region=pop.settings.region,
@@ -235,6 +248,7 @@ def _heartbeat(pop: Pop, *, purge_seq: int) -> PopHeartbeat:
         purge_seq=purge_seq,
         cache_used_bytes=stats.used_bytes,
         cache_hit_ratio=stats.hit_ratio,
+        spooled_events=spooled,
     )
 
 

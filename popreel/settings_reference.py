@@ -7,6 +7,7 @@ from pathlib import Path
 from cdn_router.settings import RouterSettings
 from control_plane.settings import ControlPlaneSettings
 from edge.delivery.settings import DeliverySettings
+from edge.feed.settings import FeedSettings
 from edge.settings import PopSettings
 from foundation.settings import Settings, reference
 from origin.settings import OriginSettings
@@ -16,6 +17,7 @@ CLASSES: tuple[type[Settings], ...] = (
     PlatformSettings,
     OriginSettings,
     PopSettings,
+    FeedSettings,
     DeliverySettings,
     ControlPlaneSettings,
     RouterSettings,

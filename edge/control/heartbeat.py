@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import msgspec
@@ -26,7 +26,7 @@ class Heartbeat:
         control_plane_url: str,
         service_key: Secret,
         every_s: float,
-        observe: Callable[[], PopHeartbeat],
+        observe: Callable[[], Awaitable[PopHeartbeat]],
     ) -> None:
         self._session = session
         self._url = f"{control_plane_url}/internal/v1/pops"
@@ -52,7 +52,7 @@ class Heartbeat:
             await asyncio.sleep(self._every_s)
 
     async def _beat(self) -> None:
-        state = self._observe()
+        state = await self._observe()
         body = msgspec.json.encode(state)
         url = f"{self._url}/{state.pop_id}"
         async with self._session.put(

@@ -33,17 +33,19 @@ async def follow(
 ) -> None:
     """GET `url`?after=N&waitMs=... until cancelled; `apply` takes the body and returns the new position.
 
-    `event` names the log in log lines; only the first failure of a row is logged.
+    The first question does not wait: its answer, even if empty, tells that nothing was missed. `event` names the log in
+    log lines; only the first failure of a row is logged.
     """
     headers = {"Authorization": f"Bearer {str.__str__(service_key)}"}
     backoff_s = 0.0
+    wait_ms = 0
     while True:
         try:
-            query = {"after": str(after), "waitMs": str(WAIT_MS)}
+            query = {"after": str(after), "waitMs": str(wait_ms)}
             async with session.get(url, params=query, headers=headers, timeout=_TIMEOUT) as answer:
                 answer.raise_for_status()
                 after = await apply(await _read(answer))
-            backoff_s = 0.0
+            backoff_s, wait_ms = 0.0, WAIT_MS
         except (aiohttp.ClientError, TimeoutError, ValueError) as err:
             if backoff_s == 0.0:
                 _log.warning("%s: %s", event, err, extra={"event": event})

@@ -19,6 +19,10 @@ class Purgeable(Protocol):
 
     async def purge(self, order: PurgeOrder) -> object: ...
 
+    def caught_up(self) -> None:
+        """Every purge ordered while the PoP was away has been applied."""
+        ...
+
 
 class PurgeOrders:
     """Applies pages of the purge log in order; `seq` is the last one applied, kept by the cache itself."""
@@ -37,6 +41,8 @@ class PurgeOrders:
         for order in log.orders:
             await self._cache.purge(order)
             self.seq = order.seq
+        if self.seq >= log.head:
+            self._cache.caught_up()
         return self.seq
 
 

@@ -14,7 +14,6 @@ from aiohttp.test_utils import TestServer, unused_port
 from edge.control.heartbeat import Heartbeat
 from edge.control.keys import RemoteKeys
 from edge.control.long_poll import follow
-from edge.control.position import Position
 from foundation.errors import Unavailable
 from foundation.settings import Secret
 from foundation.tokens.access import SigningKey, generate_pem, jwks
@@ -123,13 +122,17 @@ async def test_a_heartbeat_reports_and_hears_the_operators_wish(session: aiohttp
 
     app = web.Application()
     app.router.add_put("/internal/v1/pops/local-1", answer)
+
+    async def observe() -> PopHeartbeat:
+        return PopHeartbeat(pop_id="local-1", region="us-east", base_url="http://x", purge_seq=3)
+
     async with centre(app) as url:
         beat = Heartbeat(
             session=session,
             control_plane_url=url,
             service_key=Secret("k"),
             every_s=0.01,
-            observe=lambda: PopHeartbeat(pop_id="local-1", region="us-east", base_url="http://x", purge_seq=3),
+            observe=observe,
         )
         running = asyncio.create_task(beat.run())
         async with asyncio.timeout(10):
@@ -137,12 +140,3 @@ async def test_a_heartbeat_reports_and_hears_the_operators_wish(session: aiohttp
             await heard.get()  # the first answer has been read once the second beat arrives
         running.cancel()
     assert (beat.directive.state, beat.directive.purge_head) == ("draining", 9)
-
-
-def test_a_position_survives_a_restart_and_never_goes_back(tmp_path: Path) -> None:
-    position = Position(tmp_path / "state" / "purges")
-    position.advance(5)
-    position.advance(3)
-    assert Position(tmp_path / "state" / "purges").seq == 5
-    (tmp_path / "state" / "purges").write_text("torn")
-    assert Position(tmp_path / "state" / "purges").seq == 0
