@@ -219,7 +219,7 @@ _EXPORT_VIDEO = {
 
 
 async def export(shards: Shards, user_id: UserId) -> AsyncIterator[bytes]:
-    """Everything kept about a user as NDJSON lines {"record": ..., ...}. Raises ShardUnavailable if a server is away."""
+    """Everything kept about a user, as NDJSON; `record` names the kind. Raises ShardUnavailable if a server is away."""
     name = shards.map.server(Family.USER, shard_of(Family.USER, user_id))
     async for line in _export(shards, name, _EXPORT_USER, user_id):
         yield line
