@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from edge.delivery.lab.edge_under_test import Clock, Edge, OpenEdge, edges
 from edge.delivery.lab.scripted_origin import ScriptedOrigin, scripted_origin
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop of production: its transports and their buffers are part of what is tested."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
