@@ -93,7 +93,7 @@ def _not_satisfiable(stored: StoredResponse, headers: CIMultiDict[str]) -> Answe
 def _multipart(stored: StoredResponse, headers: CIMultiDict[str], spans: tuple[Span, ...]) -> Answer:
     kind = headers.get("Content-Type", "application/octet-stream")
     opening = f"\r\n--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Range: "
-    heads = (f"{opening}{content_range(span, stored.total)}\r\n\r\n".encode("latin-1") for span in spans)
+    heads = (f"{opening}{content_range(span, stored.total)}\r\n\r\n".encode() for span in spans)
     parts = (*heads, f"\r\n--{BOUNDARY}--\r\n".encode())
     headers["Content-Type"] = f"multipart/byteranges; boundary={BOUNDARY}"
     headers["Content-Length"] = str(sum(map(len, parts)) + sum(s.size for s in spans))

@@ -402,6 +402,6 @@ def _relay(request: web.BaseRequest) -> Interim | None:
         if transport is None or status == 100 or request.task.done():
             return
         lines = [f"HTTP/1.1 {status} {reason}", *(f"{n}: {v}" for n, v in end_to_end(headers).items())]
-        transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"))
 
     return write

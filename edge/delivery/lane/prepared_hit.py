@@ -45,7 +45,7 @@ class PreparedHit:
         self.cells = cells
         self._name = name
         self.fresh_until_s = now_s + stored.ttl_s(now_s)
-        self.etag = stored.headers.get("ETag", "").encode("latin-1")
+        self.etag = stored.headers.get("ETag", "").encode()
         self.next_variant: PreparedHit | None = None
         self.depth = 0
         """How many variants stand behind this one."""
@@ -65,7 +65,7 @@ class PreparedHit:
         fields = end_to_end(reply.headers, without=_PER_ANSWER)
         reason = "OK" if reply.status == 200 else reply.reason
         lines = [f"HTTP/1.1 {reply.status} {reason}", *(f"{name}: {value}" for name, value in fields.items())]
-        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n").encode()
 
     def render(self, now_s: float) -> None:
         """Bring Age and ttl up to this second."""
@@ -77,7 +77,7 @@ class PreparedHit:
         line = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s))
         upstream = stored.headers.getall("Cache-Status", ())
         status = ", ".join([*upstream, line])
-        self._tail = f"Age: {int(stored.age_s(now_s))}\r\nCache-Status: {status}\r\n\r\n".encode("latin-1")
+        self._tail = f"Age: {int(stored.age_s(now_s))}\r\nCache-Status: {status}\r\n\r\n".encode()
         self.head_200 = b"%bContent-Length: %d\r\n%b" % (self._base_200, stored.total, self._tail)
 
     def whole(self) -> Reply | None:

@@ -52,7 +52,9 @@ class HeaderBlock:
     def vary_values(self, names: VaryNames) -> VaryValues:
         """The normalised values of the fields a response varies on; computed once per block and set of names."""
         if (values := self._vary.get(names)) is None:
-            headers = CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.fields)
+            headers = CIMultiDict(
+                (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in self.fields
+            )  # as aiohttp reads them
             values = self._vary[names] = vary_values(names, headers)
         return values
 

@@ -37,4 +37,5 @@ def _normal(name: str, lines: list[str] | tuple[()]) -> str | None:
         return None
     members = (_SPACES.sub(" ", member.strip(" \t")) for member in ",".join(lines).split(","))
     text = ",".join(member for member in members if member)
+    text = text.encode("utf-8", "backslashreplace").decode()  # bytes that are no text must not break what is stored
     return text.lower() if name in _CASELESS else text

@@ -199,7 +199,7 @@ class OriginConnection(asyncio.Protocol):
             return  # a trailer
         if len(self._fields) >= MAX_FIELDS:
             raise ValueError("too many header fields")  # llhttp turns it into a parser error
-        self._fields.add(name.decode("latin-1"), value.decode("latin-1").strip(" \t"))
+        self._fields.add(name.decode("latin-1"), _text(value).strip(" \t"))
 
     def on_headers_complete(self) -> None:
         if self._complete:
@@ -236,3 +236,11 @@ class OriginConnection(asyncio.Protocol):
         self._complete = True
         self._keep_alive = keep_alive and self._delimited
         self._more.set()
+
+
+def _text(value: bytes) -> str:
+    """UTF-8 where it is that, since aiohttp writes fields so; else Latin-1, the old meaning of such bytes."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -153,7 +153,7 @@ class Origin:
             lines.append(framing)
         if any("\r" in line or "\n" in line or "\0" in line for line in lines):
             raise OriginBroke("a header field holds a line break")  # never write a request we did not mean
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
     def close(self) -> None:
         while self._idle:
