@@ -20,33 +20,27 @@ from redis.asyncio import Redis
 from edge.events.spool import EventSpool
 from edge.feed.exposure import ExposureCounts, ExposureReceipt
 from edge.feed.following import following_page
-from edge.feed.hydrate import WIRE_SOURCE, feed_item, start_order
-from edge.feed.impression import make_token
 from edge.feed.metrics import FeedMetrics
+from edge.feed.places import PlaceMaker
 from edge.feed.ports import NO_RELATIONS, Catalogue, DeliveryPort, Relations, UserContext, Viewer
 from edge.feed.ranking import Ranking
-from edge.feed.session import Session, cached_first, make_cursor, read_cursor
+from edge.feed.rendering import PageRenderer
+from edge.feed.session import Session, make_cursor, read_cursor
 from edge.feed.settings import FeedSettings
 from edge.feed.statistics_store import StatisticsStore
-from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore
+from edge.feed.viewer_store import Preferences, ViewerStore
 from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Watching
-from foundation.errors import Unavailable
-from foundation.wire.catalogue import CatalogueItem, Counters
 from foundation.wire.events import WatchReport
-from foundation.wire.feed import FeedItem, FeedPage
-from inference.feed.columns import FeedColumns, region_code, tag_hash
+from foundation.wire.feed import FeedPage
+from inference.feed.columns import FeedColumns
 from inference.feed.exploration import ExplorationPolicy
 from inference.feed.model import FIRST_MODEL, FeedModel, load
 from inference.feed.pools import PoolPolicy, Pools
-from inference.feed.recommender import Pick, Policy
-from inference.feed.sources import Source
+from inference.feed.recommender import Policy
 from inference.feed.taste import Taste, rebuilt
-from inference.feed.viewer import ViewerState
 
 _log = logging.getLogger(__name__)
-_CACHE_LOOKS = 20
-"""Places at the head of a list for which the cache is asked: what may be handed out next."""
 
 
 class Feed:
@@ -72,6 +66,24 @@ class Feed:
         self._exposures = exposures
         self._statistics = statistics
         self._viral = ViralWatch()
+        self._renderer = PageRenderer(
+            catalogue=catalogue,
+            delivery=delivery_port,
+            arms=ranking.arms,
+            clock=clock,
+            region=region,
+            prefetch_items=settings.prefetch_items,
+        )
+        self._places = PlaceMaker(
+            settings,
+            ranking=ranking,
+            catalogue=catalogue,
+            exposures=exposures,
+            is_cached=self._renderer.is_cached,
+            clock=clock,
+            region=region,
+            metrics=metrics,
+        )
         self._statistics_due_s = clock() + settings.statistics_s
         self._store = store
         self.ranking = ranking
@@ -165,12 +177,14 @@ class Feed:
             picks = session.replayed(position, count)
             fallback = record.from_memory
             if len(picks) < count:
-                session, fresh, lesser = await self._extend(viewer, record, relations, session, count - len(picks))
+                session, fresh, lesser = await self._places.extend(
+                    viewer, record, relations, session, count - len(picks)
+                )
                 picks += fresh
                 fallback = fallback or lesser
             await self._store.save(viewer.id, replace(record, session=session), watched=[], taste=False, prefs=False)
-        items = self._hydrate(picks, position, record.preferences, viewer)
-        self._order_starts(picks)
+        items = self._renderer.items(picks, position, record.preferences, viewer)
+        self._renderer.order_starts(picks)
         self._metrics.page_s.labels("fallback" if fallback else "full").observe(time.perf_counter() - started)
         next_cursor = make_cursor(session.id, max(position, len(session.older)) + len(picks))
         return FeedPage(videos=items, next_cursor=next_cursor, is_fallback=fallback)
@@ -181,7 +195,7 @@ class Feed:
         record = await self._store.load(viewer.id)
         columns = self._catalogue.columns
         picks, next_cursor = following_page(columns, relations, record.preferences, count=count, cursor=cursor)
-        return FeedPage(videos=self._hydrate(picks, 0, record.preferences, viewer), next_cursor=next_cursor)
+        return FeedPage(videos=self._renderer.items(picks, 0, record.preferences, viewer), next_cursor=next_cursor)
 
     async def record(self, viewer: Viewer, reports: Sequence[WatchReport]) -> list[str]:
         """Store the reports durably, then learn from them. Their event ids. Raises Unavailable (not stored)."""
@@ -283,161 +297,6 @@ class Feed:
 
     async def _relations(self, viewer: Viewer) -> Relations:
         return await self._users.relations(viewer.user_id) if viewer.user_id else NO_RELATIONS
-
-    async def _extend(
-        self, viewer: Viewer, record: ViewerRecord, relations: Relations, session: Session, need: int
-    ) -> tuple[Session, tuple[Pick, ...], bool]:
-        """Hand out `need` more places: from the tail, a new list, what the last session showed, or seen videos."""
-        arm = self.ranking.arms.arm_of(viewer.id)
-        state = self._state(viewer, record, relations, session)
-        session, lesser = await self._fresh_tail(session, state, need, arm)
-        taken, tail = self._take(session.tail, state, need)
-        if len(taken) < need:
-            state = self._state(viewer, record, relations, session.handed_out(taken, tail=()), again=True)
-            more, lesser = await self._generate(state, arm)
-            second, tail = self._take(more, state, need - len(taken))
-            taken += second
-        if not taken and not session.position:
-            taken, lesser = self._rerun(state, record, need), True
-        for pick in taken:
-            self._count_exposure(pick)
-        await self._exposures.granted([pick.video_id for pick in taken if pick.source is Source.EXPLORE])
-        return session.handed_out(taken, tail=tail), taken, lesser
-
-    async def _fresh_tail(self, session: Session, state: ViewerState, need: int, arm: str) -> tuple[Session, bool]:
-        enough = len(session.tail) >= need
-        if enough and not session.stale:
-            return session, False
-        if enough and session.events_since < self._settings.rerank_events:
-            try:
-                ranked = await self.ranking.rerank(state, session.tail, arm=arm)
-                return session.with_tail(self._cached_first(ranked.picks), retrieved=False), ranked.degraded
-            except Unavailable:
-                return session, True  # the old order is better than none
-        picks, lesser = await self._generate(state, arm)
-        return session.with_tail(self._cached_first(picks), retrieved=True), lesser
-
-    def _cached_first(self, picks: tuple[Pick, ...]) -> tuple[Pick, ...]:
-        """Near ties go to what is in this PoP's cache: it starts faster. Nobody moves by more than one place."""
-        return cached_first(picks, self._is_cached, head=_CACHE_LOOKS)
-
-    def _is_cached(self, pick: Pick) -> bool:
-        item = self._catalogue.item(pick.video_id)
-        if item is None:
-            return False
-        start = start_order(item, region=self._region, priority=0)
-        return self._delivery.is_cached(start.path, start.last_byte + 1)
-
-    async def _generate(self, state: ViewerState, arm: str) -> tuple[tuple[Pick, ...], bool]:
-        try:
-            ranked = await self.ranking.recommend(state, count=self._settings.session_items, arm=arm)
-        except Unavailable as err:
-            self._metrics.fallbacks.labels("ranking").inc()
-            _log.debug("fallback: %s", err.detail)
-            return self.ranking.popular(state, count=self._settings.session_items), True
-        if ranked.degraded:
-            self._metrics.fallbacks.labels("ranker").inc()
-        return ranked.picks, ranked.degraded
-
-    def _take(self, tail: tuple[Pick, ...], state: ViewerState, need: int) -> tuple[tuple[Pick, ...], tuple[Pick, ...]]:
-        """The first `need` picks that may still be shown, and the rest of the tail behind them."""
-        taken: list[Pick] = []
-        at = 0
-        while at < len(tail) and len(taken) < need:
-            if self._showable(tail[at], state):
-                taken.append(tail[at])
-            at += 1
-        return tuple(taken), tail[at:]
-
-    def _showable(self, pick: Pick, state: ViewerState) -> bool:
-        """A pick may have been deleted, hidden or watched since it was ranked."""
-        columns = self._catalogue.columns
-        row = columns.row_of.get(pick.video_id)
-        if row is None or self._catalogue.item(pick.video_id) is None:
-            return False
-        if pick.source is Source.EXPLORE and columns.granted[row] >= self._settings.exploration_quota:
-            return False  # others used the quota up while this waited in the tail
-        creator = int(columns.creator_id[row])
-        if not (columns.public[row] or creator in state.following) or creator in state.blocked:
-            return False
-        if state.hidden_tags and not state.hidden_tags.isdisjoint(columns.hashtags[row].tolist()):
-            return False
-        at = int(np.searchsorted(state.seen_ids, pick.video_id))
-        return at >= len(state.seen_ids) or int(state.seen_ids[at]) != pick.video_id
-
-    def _rerun(self, state: ViewerState, record: ViewerRecord, need: int) -> tuple[Pick, ...]:
-        self._metrics.fallbacks.labels("rerun").inc()
-        unseen = replace(state, seen_ids=np.zeros(0, np.int64))
-        return self.ranking.rerun(unseen, frozenset(), count=need, oldest_first=record.seen.tolist())
-
-    def _state(
-        self, viewer: Viewer, record: ViewerRecord, relations: Relations, session: Session, *, again: bool = False
-    ) -> ViewerState:
-        """`again`: also what the last session showed but was not watched."""
-        prefs = record.preferences
-        served = session.served_ids()
-        before = np.array(() if again else session.before, np.int64)
-        seen = np.unique(np.concatenate([record.seen, served, before]))
-        blocked = {*relations.blocked, *prefs.hidden_creators}
-        if viewer.user_id and viewer.user_id.isdigit():
-            blocked.add(int(viewer.user_id))  # nobody is recommended their own videos
-        return ViewerState(
-            taste=record.taste,
-            seen_ids=seen,
-            following=np.array(sorted(relations.following), np.int64),
-            blocked=np.array(sorted(blocked), np.int64),
-            hidden_tags=frozenset(map(tag_hash, prefs.hidden_tags)),
-            interests=frozenset(map(tag_hash, prefs.interests)),
-            region=region_code(viewer.region or self._region),
-            shown_ids=(*session.before[-10:], *served[-10:].tolist())[-10:],
-            hour=(self._clock() / 3600) % 24,
-        )
-
-    def _count_exposure(self, pick: Pick) -> None:
-        self._metrics.items.labels(WIRE_SOURCE[pick.source]).inc()
-        row = self._catalogue.columns.row_of.get(pick.video_id)
-        if pick.source is Source.EXPLORE and row is not None:
-            self._catalogue.columns.granted[row] += 1
-
-    def _hydrate(
-        self, picks: Sequence[Pick], position: int, prefs: Preferences, viewer: Viewer
-    ) -> tuple[FeedItem, ...]:
-        liked, now_ms = frozenset(prefs.liked), int(self._clock() * 1000)
-        arm = self.ranking.arms.arm_of(viewer.id)
-        model, label = self.ranking.arms.recommender(arm).model.name, self.ranking.arms.label(arm)
-        items: list[FeedItem] = []
-        for place, pick in enumerate(picks, start=position):
-            item = self._catalogue.item(pick.video_id)
-            if item is None:  # deleted since it was handed out; a replayed page is then shorter
-                continue
-            token = make_token(
-                pick, place=place, model=model, arm=label, served_ms=now_ms, cached=self._is_cached(pick)
-            )
-            items.append(
-                feed_item(
-                    item,
-                    region=self._region,
-                    source=pick.source,
-                    impression=token,
-                    liked=pick.video_id in liked,
-                    counters=self._counters(pick.video_id, item),
-                )
-            )
-        return tuple(items)
-
-    def _counters(self, video_id: int, item: CatalogueItem) -> Counters:
-        change = self._catalogue.counters(video_id)
-        return change.counters if change is not None and change.counters is not None else item.counters
-
-    def _order_starts(self, picks: Sequence[Pick]) -> None:
-        items = [self._catalogue.item(pick.video_id) for pick in picks[: self._settings.prefetch_items]]
-        orders = [
-            start_order(item, region=self._region, priority=place)
-            for place, item in enumerate(items)
-            if item is not None
-        ]
-        if orders:
-            self._delivery.prefetch(orders)
 
 
 def _rebuilt(taste: Taste, columns: FeedColumns, space: str) -> Taste:

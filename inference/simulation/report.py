@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=600)
     parser.add_argument("--html", type=Path)
     options = parser.parse_args()
-    table = compare(seeds=options.seeds, viewers=options.viewers, plan=RunPlan())
+    table = compare(seeds=options.seeds, viewers=options.viewers, plan=RunPlan(start_age_days=2.1))
     print(as_text(table))
     print(json.dumps({policy: {n: asdict(i) for n, i in figures.items()} for policy, figures in table.items()}))
     if options.html is not None:

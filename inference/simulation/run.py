@@ -51,6 +51,8 @@ class RunPlan:
     uploads: int = 200
     """Spread evenly over the run."""
     most_pages: int = 20
+    start_age_days: float = 0.0
+    """Least age of the videos there at the start; above 2 none of them takes exploration places from the uploads."""
     waves: int = 3
     """Viewers come in this many cohorts, so that uploads find an audience."""
 
@@ -69,7 +71,7 @@ def run(
     steps = plan.waves * plan.most_pages
     arrivals = np.linspace(0, steps, plan.uploads, endpoint=False).astype(int)
     for row in range(plan.start_videos):
-        _publish(world, policy, row, START_S - (2.1 + 4 * rng.random()) * 86_400)  # past the age for exploration
+        _publish(world, policy, row, START_S - (plan.start_age_days + rng.random() * 5) * 86_400)
     played = _Played(world, policy)
     next_upload = plan.start_videos
     for step in range(steps):

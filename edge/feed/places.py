@@ -1,0 +1,161 @@
+"""Which places a page hands out: from the session's tail, a new list, what the last session showed, or videos already
+seen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from edge.feed.exposure import ExposureCounts
+from edge.feed.hydrate import WIRE_SOURCE
+from edge.feed.metrics import FeedMetrics
+from edge.feed.ports import Catalogue, Relations, Viewer
+from edge.feed.ranking import Ranking
+from edge.feed.session import Session, cached_first
+from edge.feed.settings import FeedSettings
+from edge.feed.viewer_store import ViewerRecord
+from foundation.errors import Unavailable
+from inference.feed.columns import region_code, tag_hash
+from inference.feed.recommender import Pick
+from inference.feed.sources import Source
+from inference.feed.viewer import ViewerState
+
+_log = logging.getLogger(__name__)
+_CACHE_LOOKS = 20
+"""Places at the head of a list for which the cache is asked: what may be handed out next."""
+
+
+class PlaceMaker:
+    """Decides places; holds no viewer. Runs on the event loop, under the viewer's lock."""
+
+    def __init__(
+        self,
+        settings: FeedSettings,
+        *,
+        ranking: Ranking,
+        catalogue: Catalogue,
+        exposures: ExposureCounts,
+        is_cached: Callable[[Pick], bool],
+        clock: Callable[[], float],
+        region: str,
+        metrics: FeedMetrics,
+    ) -> None:
+        self._settings = settings
+        self._ranking = ranking
+        self._catalogue = catalogue
+        self._exposures = exposures
+        self._is_cached = is_cached
+        self._clock = clock
+        self._region = region
+        self._metrics = metrics
+
+    async def extend(
+        self, viewer: Viewer, record: ViewerRecord, relations: Relations, session: Session, need: int
+    ) -> tuple[Session, tuple[Pick, ...], bool]:
+        """Hand out `need` more places: from the tail, a new list, what the last session showed, or seen videos."""
+        arm = self._ranking.arms.arm_of(viewer.id)
+        state = self._state(viewer, record, relations, session)
+        session, lesser = await self._fresh_tail(session, state, need, arm)
+        taken, tail = self._take(session.tail, state, need)
+        if len(taken) < need:
+            state = self._state(viewer, record, relations, session.handed_out(taken, tail=()), again=True)
+            more, lesser = await self._generate(state, arm)
+            second, tail = self._take(more, state, need - len(taken))
+            taken += second
+        if not taken and not session.position:
+            taken, lesser = self._rerun(state, record, need), True
+        for pick in taken:
+            self._count_exposure(pick)
+        await self._exposures.granted([pick.video_id for pick in taken if pick.source is Source.EXPLORE])
+        return session.handed_out(taken, tail=tail), taken, lesser
+
+    async def _fresh_tail(self, session: Session, state: ViewerState, need: int, arm: str) -> tuple[Session, bool]:
+        enough = len(session.tail) >= need
+        if enough and not session.stale:
+            return session, False
+        if enough and session.events_since < self._settings.rerank_events:
+            try:
+                ranked = await self._ranking.rerank(state, session.tail, arm=arm)
+                return session.with_tail(self._cached_first(ranked.picks), retrieved=False), ranked.degraded
+            except Unavailable:
+                return session, True  # the old order is better than none
+        picks, lesser = await self._generate(state, arm)
+        return session.with_tail(self._cached_first(picks), retrieved=True), lesser
+
+    def _cached_first(self, picks: tuple[Pick, ...]) -> tuple[Pick, ...]:
+        """Near ties go to what is in this PoP's cache: it starts faster. Nobody moves by more than one place."""
+        return cached_first(picks, self._is_cached, head=_CACHE_LOOKS)
+
+    async def _generate(self, state: ViewerState, arm: str) -> tuple[tuple[Pick, ...], bool]:
+        try:
+            ranked = await self._ranking.recommend(state, count=self._settings.session_items, arm=arm)
+        except Unavailable as err:
+            self._metrics.fallbacks.labels("ranking").inc()
+            _log.debug("fallback: %s", err.detail)
+            return self._ranking.popular(state, count=self._settings.session_items), True
+        if ranked.degraded:
+            self._metrics.fallbacks.labels("ranker").inc()
+        return ranked.picks, ranked.degraded
+
+    def _take(self, tail: tuple[Pick, ...], state: ViewerState, need: int) -> tuple[tuple[Pick, ...], tuple[Pick, ...]]:
+        """The first `need` picks that may still be shown, and the rest of the tail behind them."""
+        taken: list[Pick] = []
+        at = 0
+        while at < len(tail) and len(taken) < need:
+            if self._showable(tail[at], state):
+                taken.append(tail[at])
+            at += 1
+        return tuple(taken), tail[at:]
+
+    def _showable(self, pick: Pick, state: ViewerState) -> bool:
+        """A pick may have been deleted, hidden or watched since it was ranked."""
+        columns = self._catalogue.columns
+        row = columns.row_of.get(pick.video_id)
+        if row is None or self._catalogue.item(pick.video_id) is None:
+            return False
+        if pick.source is Source.EXPLORE and columns.granted[row] >= self._settings.exploration_quota:
+            return False  # others used the quota up while this waited in the tail
+        creator = int(columns.creator_id[row])
+        if not (columns.public[row] or creator in state.following) or creator in state.blocked:
+            return False
+        if state.hidden_tags and not state.hidden_tags.isdisjoint(columns.hashtags[row].tolist()):
+            return False
+        at = int(np.searchsorted(state.seen_ids, pick.video_id))
+        return at >= len(state.seen_ids) or int(state.seen_ids[at]) != pick.video_id
+
+    def _rerun(self, state: ViewerState, record: ViewerRecord, need: int) -> tuple[Pick, ...]:
+        self._metrics.fallbacks.labels("rerun").inc()
+        unseen = replace(state, seen_ids=np.zeros(0, np.int64))
+        return self._ranking.rerun(unseen, frozenset(), count=need, oldest_first=record.seen.tolist())
+
+    def _state(
+        self, viewer: Viewer, record: ViewerRecord, relations: Relations, session: Session, *, again: bool = False
+    ) -> ViewerState:
+        """`again`: also what the last session showed but was not watched."""
+        prefs = record.preferences
+        served = session.served_ids()
+        before = np.array(() if again else session.before, np.int64)
+        seen = np.unique(np.concatenate([record.seen, served, before]))
+        blocked = {*relations.blocked, *prefs.hidden_creators}
+        if viewer.user_id and viewer.user_id.isdigit():
+            blocked.add(int(viewer.user_id))  # nobody is recommended their own videos
+        return ViewerState(
+            taste=record.taste,
+            seen_ids=seen,
+            following=np.array(sorted(relations.following), np.int64),
+            blocked=np.array(sorted(blocked), np.int64),
+            hidden_tags=frozenset(map(tag_hash, prefs.hidden_tags)),
+            interests=frozenset(map(tag_hash, prefs.interests)),
+            region=region_code(viewer.region or self._region),
+            shown_ids=(*session.before[-10:], *served[-10:].tolist())[-10:],
+            hour=(self._clock() / 3600) % 24,
+        )
+
+    def _count_exposure(self, pick: Pick) -> None:
+        self._metrics.items.labels(WIRE_SOURCE[pick.source]).inc()
+        row = self._catalogue.columns.row_of.get(pick.video_id)
+        if pick.source is Source.EXPLORE and row is not None:
+            self._catalogue.columns.granted[row] += 1
