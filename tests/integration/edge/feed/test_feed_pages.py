@@ -203,7 +203,7 @@ async def test_new_videos_get_their_places_and_the_quota_is_kept(make_world: Mak
         await world.feed.page(viewer, count=20, cursor=None)
     granted = world.catalogue.columns.granted[: world.catalogue.columns.count]
     assert granted.max() == 2
-    assert 50 <= granted.sum() <= 60  # two places in each page of twenty, less those whose quota others used up
+    assert 48 <= granted.sum() <= 66  # about two places in each page of twenty, less those whose quota others used up
 
 
 async def test_a_page_keeps_creators_apart(make_world: MakeWorld, ann: Viewer) -> None:
