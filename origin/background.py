@@ -17,6 +17,7 @@ import asyncpg
 from foundation.errors import PopreelError
 from foundation.ids import UserId
 from foundation.stores.outbox import LOG_CHANNEL, LogConsumer, Relay, trim_log
+from foundation.stores.postgres import Shards
 from foundation.tokens.access import Revoked
 from origin.catalogue.projection import CatalogueProjection, RevocationProjection
 from origin.catalogue.routes import revocations_after
@@ -24,6 +25,7 @@ from origin.consumers import Copies, Purger, Streams
 from origin.engagement.counters import CounterFlusher
 from origin.events.event_store import EventStore
 from origin.settings import OriginSettings
+from origin.shards import keep_map_fresh
 from origin.stores import Stores, own_pools
 from origin.uploads.collect import UploadCollector
 
@@ -38,7 +40,10 @@ async def background(stores: Stores, settings: OriginSettings, *, revoked: Revok
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
         own_pools(stores, settings) as own,
     ):
-        tasks = [asyncio.create_task(_forever(name, run)) for name, run in _duties(own, settings, session, revoked)]
+        tasks = [
+            asyncio.create_task(_forever(name, run))
+            for name, run in _duties(stores.shards, own, settings, session, revoked)
+        ]
         try:
             yield
         finally:
@@ -48,7 +53,7 @@ async def background(stores: Stores, settings: OriginSettings, *, revoked: Revok
 
 
 def _duties(
-    stores: Stores, settings: OriginSettings, session: aiohttp.ClientSession, revoked: Revoked
+    api_shards: Shards, stores: Stores, settings: OriginSettings, session: aiohttp.ClientSession, revoked: Revoked
 ) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
     shards, control = stores.shards, stores.control_listener
     relay = Relay(shards, projections=(CatalogueProjection(), RevocationProjection()))
@@ -60,6 +65,8 @@ def _duties(
     collector = UploadCollector(shards, objects=stores.objects)
     return [
         *((f"listen {name}", listener.run) for name, listener in stores.listeners.items()),
+        ("shard map", lambda: keep_map_fresh(api_shards)),
+        ("own shard map", lambda: keep_map_fresh(shards)),
         ("relay", lambda: relay.run(list(stores.listeners.values()))),
         ("copies", lambda: copies.run(control)),
         ("purges", lambda: purges.run(control)),
@@ -99,7 +106,6 @@ async def _maintain(stores: Stores, settings: OriginSettings) -> None:
     """Hourly: partitions of watch events ahead and behind, logs trimmed, old refresh tokens dropped."""
     events = EventStore(stores.shards, keep_days=settings.event_days)
     while True:
-        await stores.shards.refresh_map()
         await events.maintain(today=dt.datetime.fromtimestamp(stores.clock_s(), tz=dt.UTC).date())
         async with stores.shards.control() as connection:
             await trim_log(connection, keep_s=settings.catalogue_keep_s)

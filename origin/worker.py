@@ -23,6 +23,7 @@ from origin.packaging.erasing import Erasing
 from origin.packaging.pipeline import Package, Pipeline
 from origin.packaging.runner import Runner
 from origin.settings import OriginSettings
+from origin.shards import keep_map_fresh
 from origin.social.social_store import SocialStore
 from origin.stores import Stores, open_stores
 from packager.engine import package
@@ -43,6 +44,7 @@ async def compose(settings: OriginSettings, *, encoder: Package = package) -> As
             )
             runner = _runner(settings, stores, metrics, videos, embedding, encoder)
             tasks = [asyncio.create_task(listener.run()) for listener in stores.listeners.values()]
+            tasks.append(asyncio.create_task(keep_map_fresh(stores.shards)))
             tasks.append(asyncio.create_task(runner.run()))
             try:
                 yield new_app("worker", ready=lambda: _ready(stores, tasks[-1]), registry=registry)

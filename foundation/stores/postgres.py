@@ -234,10 +234,17 @@ class Shards:
 
         Raises ShardUnavailable if one of them has just moved away: group again and retry.
         """
+        moved = False
         async with self.servers[server].primary() as connection, connection.transaction():
             for shard in sorted(set(shards)):
-                await self._enter(connection, family, shard, tolerate=False)
-            yield connection
+                moved = moved or await self._enter(connection, family, shard, tolerate=True)
+                if moved:
+                    break  # the transaction is aborted
+            if not moved:
+                yield connection
+                return
+        await self.refresh_map()
+        raise _moving()
 
     def by_server(self, family: Family, snowflakes: Iterable[int]) -> dict[str, list[int]]:
         """Ids grouped by the server that holds them."""
@@ -254,7 +261,7 @@ class Shards:
             if err.sqlstate != _MOVED:
                 raise
             if not tolerate:
-                raise ShardUnavailable("this shard is being moved, try again", retry_after_s=RETRY_AFTER_S) from err
+                raise _moving() from err
             return True
         return False
 
@@ -283,6 +290,10 @@ class Shards:
             else:
                 answers.append(result)
         return Scattered(answers=tuple(answers), missing=tuple(missing))
+
+
+def _moving() -> ShardUnavailable:
+    return ShardUnavailable("this shard is being moved, try again", retry_after_s=RETRY_AFTER_S)
 
 
 async def _roll_back(connection: Connection, transaction: asyncpg.transaction.Transaction) -> None:

@@ -126,7 +126,8 @@ class Erasure:
         async def work(user_id: UserId) -> int:
             total = 0
             for name in self.shards.map.servers(Family.VIDEO):
-                async with self.shards.servers[name].primary() as connection, connection.transaction():
+                numbers = self.shards.map.shards_on(Family.VIDEO, name)
+                async with self.shards.write_many(Family.VIDEO, name, numbers) as connection:
                     total += int(await connection.fetchval(sql, user_id))
             return total
 

@@ -156,7 +156,7 @@ class VideoStore:
 
     async def progress(self, video_id: VideoId, *, revision: int, stage: str, fraction: float) -> bool:
         """Record where processing is; False when the video is not being processed any more: stop and erase."""
-        async with self._shards.read(Family.VIDEO, video_id) as connection:
+        async with self._shards.write(Family.VIDEO, video_id) as connection:
             status = await connection.execute(
                 """update videos set stage = $3, progress = $4
                    where id = $1 and revision = $2 and state in ('processing', 'ready')""",

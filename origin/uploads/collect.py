@@ -9,6 +9,7 @@ from foundation.errors import PopreelError
 from foundation.ids import VideoId
 from foundation.stores.objects import ObjectStore
 from foundation.stores.postgres import Shards
+from foundation.stores.shard_map import Family
 from origin.lifecycle.object_keys import originals_prefix
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class UploadCollector:
                 )
             for row in rows:
                 await self._objects.abort_multipart(row["object_key"], row["s3_upload_id"])
-                async with server.primary() as connection, connection.transaction():
+                async with self._shards.write(Family.VIDEO, row["video_id"]) as connection:
                     # only if nobody completed it meanwhile
                     gone = await connection.fetchval(
                         "delete from videos where id = $1 and state = 'created' returning id", row["video_id"]
