@@ -202,8 +202,10 @@ class Feed:
         events = await self._watching.store(viewer, reports)
         event_ids = [event.event_id for event in events]
         async with self._lock(viewer.id):
-            fresh = await self._store.first_time(event_ids)
-            counted = [event for event, first in zip(events, fresh, strict=True) if first]
+            once = {event.event_id: event for event in events}
+            named = [event_id for event_id, event in once.items() if event.report.event_id is not None]
+            repeated = await self._store.counted_before(named)
+            counted = [event for event_id, event in once.items() if event_id not in repeated]
             self._metrics.events.labels("counted").inc(len(counted))
             self._metrics.events.labels("repeated").inc(len(events) - len(counted))
             if counted:

@@ -6,7 +6,7 @@ Keys of one viewer share a hash tag, so they live on one node of a cluster:
     feed:{u:17}:session      edge.feed.session.encode, 30 minutes (setting)
     feed:{u:17}:prefs        Preferences as msgpack, 400 days
     feed:{u:17}:seen:2912    8 bytes per watched video, one key per week: exact, never saturates, forgets after 5 weeks
-    feed:event:{id}          a report already counted, 1 day
+    feed:event:{id}          a report that its player named and that is counted already, 2 hours
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _WEEK_S = 7 * 86_400
 _SEEN_WEEKS = 5
 _TASTE_S = 180 * 86_400
 _PREFS_S = 400 * 86_400
-_EVENT_S = 86_400
+_EVENT_S = 7200
+"""A player resends within minutes; later repeats are caught by the origin and only teach the taste twice."""
 
 
 class Preferences(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,15 +123,18 @@ class ViewerStore:
         self._unsaved.pop(viewer_id, None)
         return True
 
-    async def first_time(self, event_ids: list[str]) -> list[bool]:
-        """Which of the events were not counted before; all, while Valkey is away (the origin de-duplicates anyway)."""
+    async def counted_before(self, event_ids: list[str]) -> frozenset[str]:
+        """Which of these were counted already; none, while Valkey is away (the origin de-duplicates anyway)."""
+        if not event_ids:
+            return frozenset()
         pipe = self._valkey.pipeline(transaction=False)
         for event_id in event_ids:
             pipe.set(f"feed:event:{{{event_id}}}", b"1", nx=True, ex=_EVENT_S)
         try:
-            return [bool(done) for done in await self._call(pipe.execute())]
+            done = await self._call(pipe.execute())
         except StoreAway:
-            return [True] * len(event_ids)
+            return frozenset()
+        return frozenset(event_id for event_id, first in zip(event_ids, done, strict=True) if not first)
 
     async def _call(self, work: Any) -> Any:
         if self._breaker.open:

@@ -190,7 +190,7 @@ async def test_hidden_creators_and_hashtags_stay_away(make_world: MakeWorld, ann
 async def test_a_report_sent_twice_counts_once(make_world: MakeWorld, ann: Viewer) -> None:
     world = await make_world()
     report = watched(3, event_id="abc")
-    assert await world.feed.record(ann, [report]) == ["abc"]
+    assert await world.feed.record(ann, [report, report]) == ["abc", "abc"]
     await world.feed.record(ann, [report])
     row = world.catalogue.columns.row_of[3]
     assert world.catalogue.columns.seen_count[row] == 1
