@@ -120,7 +120,8 @@ class FastLane:
             if variant is None:
                 return None
             hit = variant
-        hit.render(now_s)
+        if now_s >= hit.until_second_s:
+            hit.render(now_s)
         reply = self._reply(hit, block, is_get=is_get)
         if reply is not None:
             self._tally.fast_hits += 1

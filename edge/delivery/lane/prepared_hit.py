@@ -28,8 +28,8 @@ class PreparedHit:
         "_base_200",
         "_base_206",
         "_base_304",
+        "_is_one_slice",
         "_name",
-        "_second",
         "_tail",
         "cells",
         "depth",
@@ -38,11 +38,13 @@ class PreparedHit:
         "head_200",
         "next_variant",
         "stored",
+        "until_second_s",
     )
 
     def __init__(self, stored: StoredResponse, cells: Cells, *, name: str, cors_origin: str, now_s: float) -> None:
         self.stored = stored
         self.cells = cells
+        self._is_one_slice = stored.slices == 1
         self._name = name
         self.fresh_until_s = now_s + stored.ttl_s(now_s)
         self.etag = stored.headers.get("ETag", "").encode()
@@ -53,7 +55,7 @@ class PreparedHit:
         self._base_206 = self._base_200.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 206 Partial Content", 1)
         tag = CIMultiDict({"If-None-Match": stored.headers["ETag"]}) if self.etag else None
         self._base_304 = self._base(tag, cors_origin, now_s) if tag is not None else b""
-        self._second = -1
+        self.until_second_s = 0.0
         self._tail = self.head_200 = b""
 
     def _base(self, request: CIMultiDict[str], cors_origin: str, now_s: float) -> bytes:
@@ -68,11 +70,8 @@ class PreparedHit:
         return ("\r\n".join(lines) + "\r\n").encode()
 
     def render(self, now_s: float) -> None:
-        """Bring Age and ttl up to this second."""
-        second = int(now_s)
-        if second == self._second:
-            return
-        self._second = second
+        """Bring Age and ttl up to this second; to be called when `until_second_s` has come."""
+        self.until_second_s = float(int(now_s) + 1)
         stored = self.stored
         line = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s))
         upstream = stored.headers.getall("Cache-Status", ())
@@ -83,6 +82,12 @@ class PreparedHit:
     def whole(self) -> Reply | None:
         """200 with the whole body; None when a slice is not in memory."""
         cells, total = self.cells, self.stored.total
+        if self._is_one_slice:
+            cell = cells.get(0)
+            if cell is None:
+                return None
+            cell.entry.hits += 1
+            return self.head_200, [cell.data], total
         body: list[bytes | memoryview] = []
         for index in range(self.stored.slices):
             cell = cells.get(index)

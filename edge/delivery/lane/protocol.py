@@ -139,7 +139,7 @@ class EdgeProtocol(asyncio.Protocol):
         if transport is not None:
             head, body, size = reply
             if size <= JOIN_BYTES:
-                transport.write(b"".join((head, *body)))
+                transport.write(head + body[0] if len(body) == 1 else b"".join((head, *body)))
             else:
                 transport.writelines([head, *body])
         return True
