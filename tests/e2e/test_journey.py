@@ -124,3 +124,20 @@ async def test_an_upload_goes_on_after_a_reload(visit: Visit) -> None:
     assert len(sent) == 1
     await page.get_by_role("button", name="Post", exact=True).click()
     await expect(page.get_by_text("Your video is live")).to_be_visible(timeout=60_000)
+
+
+async def test_a_deleted_account_is_gone(visit: Visit) -> None:
+    page = visit.page
+    username = await sign_up(page, visit.url)
+    await visit.open("/settings")
+    await page.get_by_role("button", name="Delete account").click()
+    sheet = page.get_by_role("dialog")
+    confirm = sheet.get_by_role("button", name="Delete account")
+    await expect(confirm).to_be_disabled()
+    await sheet.get_by_placeholder(username).fill(username)
+    await sheet.get_by_label("Password").fill(PASSWORD)
+    await confirm.click()
+    await page.wait_for_url(visit.url + "/")
+    await expect(page.get_by_text("Your account is deleted")).to_be_visible()
+    gone = await visit.context.request.get(f"{visit.url}/api/v1/users/@{username}")
+    assert gone.status == 404

@@ -34,6 +34,13 @@ export async function call<T>(method: string, path: string, options: Options = {
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
+/** The bytes of a file that needs the caller's token. */
+export async function download(path: string): Promise<Blob> {
+  const response = await send("GET", path, {}, await accessToken());
+  if (!response.ok) throw await problemOf(response);
+  return response.blob();
+}
+
 async function send(method: string, path: string, options: Options, token: string | null): Promise<Response> {
   const headers: Record<string, string> = { Accept: "application/json", "X-Device-Id": deviceId() };
   if (token) headers.Authorization = `Bearer ${token}`;

@@ -1,10 +1,11 @@
 /** What happened to me: follows, likes, comments, and the progress of my videos. Messages have their place beside. */
 import { useEffect, useState } from "preact/hooks";
-import { Bell, MessagesSquare } from "lucide-preact";
+import { Bell, CircleAlert, MessagesSquare } from "lucide-preact";
 import { api } from "../api/calls";
-import type { Notice } from "../api/types";
+import type { Notice, User } from "../api/types";
 import { tell } from "../feed/engagement";
-import { ago, t } from "../i18n/i18n";
+import { en } from "../i18n/en";
+import { ago, type Key, t } from "../i18n/i18n";
 import { Avatar } from "../parts/avatar";
 import { Note, Spinner } from "../parts/states";
 import { links } from "../routing/router";
@@ -32,10 +33,17 @@ export function InboxScreen() {
 function Notices() {
   const [notices, setNotices] = useState<Notice[] | null>(null);
   useEffect(() => {
-    api.notifications().then(({ notifications }) => setNotices(notifications), (error: unknown) => {
-      setNotices([]);
-      tell(error);
-    });
+    api.notifications().then(
+      ({ notifications }) => {
+        setNotices(notifications);
+        const newest = notifications[0];
+        if (newest && !newest.read) void api.readNotifications(newest.id).catch(() => undefined); // marked next time
+      },
+      (error: unknown) => {
+        setNotices([]);
+        tell(error);
+      },
+    );
   }, []);
   if (notices === null) return <Spinner />;
   if (notices.length === 0) return <Note icon={Bell} title={t("inboxEmpty")} hint={t("inboxEmptyHint")} />;
@@ -43,15 +51,51 @@ function Notices() {
     <ul class="people">
       {notices.map((notice) => (
         <li key={notice.id}>
-          <a href={notice.videoId ? links.video(notice.videoId) : notice.actor ? links.profile(notice.actor.username) : "/studio"}>
-            {notice.actor ? <Avatar user={notice.actor} size={48} /> : <span class="notice-icon"><Bell size={22} aria-hidden="true" /></span>}
-            <span>
-              <strong dir="auto">{notice.text}</strong>
-              <small>{ago(notice.createdAtMs)}</small>
-            </span>
-          </a>
+          <NoticeLine notice={notice} />
         </li>
       ))}
     </ul>
+  );
+}
+
+type Payload = { userId?: string; videoId?: string; title?: string; reason?: string };
+
+/** People named by id in notices, asked for once each. */
+const people = new Map<string, Promise<User | null>>();
+
+function person(id: string): Promise<User | null> {
+  const asked = people.get(id) ?? api.user(id).catch(() => null); // gone since: the notice says so with "?"
+  people.set(id, asked);
+  return asked;
+}
+
+function NoticeLine({ notice }: { notice: Notice }) {
+  const { userId, videoId, title, reason } = (notice.payload ?? {}) as Payload;
+  const [who, setWho] = useState<User | null>(null);
+  useEffect(() => {
+    let here = true;
+    if (userId) void person(userId).then((found) => here && setWho(found));
+    return () => {
+      here = false;
+    };
+  }, [userId]);
+  const key = `notice_${notice.kind.replaceAll("-", "_")}`;
+  const words = t(key in en ? (key as Key) : "notice_other", { name: who?.displayName || who?.username || "?", title: title ?? "" });
+  const failed = notice.kind === "video-failed";
+  const to = failed ? "/studio" : videoId ? links.video(videoId) : who ? links.profile(who.username) : "/inbox";
+  return (
+    <a href={to} class={notice.read ? "" : "is-unread"}>
+      {who ? (
+        <Avatar user={who} size={48} />
+      ) : (
+        <span class="notice-icon">
+          {failed ? <CircleAlert size={22} aria-hidden="true" /> : <Bell size={22} aria-hidden="true" />}
+        </span>
+      )}
+      <span>
+        <strong dir="auto">{words}</strong>
+        <small>{[reason, ago(notice.createdAtMs)].filter(Boolean).join(" · ")}</small>
+      </span>
+    </a>
   );
 }

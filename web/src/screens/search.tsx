@@ -163,7 +163,7 @@ function Nothing({ q }: { q: string }) {
 }
 
 function VideoResults({ q }: { q: string }) {
-  const list = useMemo(() => new FeedList(() => api.searchVideos(q), "search", false), [q]);
+  const list = useMemo(() => new FeedList((cursor) => api.search(q, "videos", cursor), "search", false), [q]);
   useEffect(() => void list.more(), [list]);
   if (list.exhausted.value && list.items.value.length === 0) return <Nothing q={q} />;
   return <VideoGrid list={list} />;
@@ -172,7 +172,7 @@ function VideoResults({ q }: { q: string }) {
 function PeopleResults({ q }: { q: string }) {
   const [people, setPeople] = useState<User[] | null>(null);
   useEffect(() => {
-    api.searchUsers(q).then(({ users }) => setPeople(users), () => setPeople([]));
+    api.search(q, "users", null).then(({ users }) => setPeople(users), () => setPeople([]));
   }, [q]);
   if (people === null) return <Spinner />;
   if (people.length === 0) return <Nothing q={q} />;

@@ -179,7 +179,7 @@ function AccountGroup() {
     leave(t("signedOut"));
   };
   const exportData = (): void => {
-    api.exportMe().then((data) => download(`popreel-${me.value?.username ?? "data"}.json`, data), tell);
+    api.exportMe().then((data) => save(`popreel-${me.value?.username ?? "data"}.ndjson`, data), tell);
   };
   return (
     <Group title={t("account")}>
@@ -211,7 +211,8 @@ function DeleteAccount({ onClose, onDone }: { onClose: () => void; onDone: () =>
   const sure = typed === me.value?.username;
   const remove = (event: Event): void => {
     event.preventDefault();
-    if (sure) api.deleteMe().then(onDone, tell);
+    const password = String(new FormData(event.currentTarget as HTMLFormElement).get("password") ?? "");
+    if (sure) api.deleteMe(password).then(onDone, tell);
   };
   return (
     <Sheet title={t("deleteAccount")} onClose={onClose} class="sheet-center">
@@ -220,6 +221,10 @@ function DeleteAccount({ onClose, onDone }: { onClose: () => void; onDone: () =>
         <label class="field">
           <span>{t("deleteAccountConfirm")}</span>
           <input name="confirm" value={typed} autocomplete="off" placeholder={me.value?.username} onInput={(event) => setTyped(event.currentTarget.value)} />
+        </label>
+        <label class="field">
+          <span>{t("password")}</span>
+          <input name="password" type="password" autocomplete="current-password" maxLength={128} />
         </label>
         <button type="submit" class="button danger wide" disabled={!sure}>
           {t("deleteAccount")}
@@ -241,8 +246,8 @@ function Toggle({ label, hint, on, onChange }: { label: string; hint?: string; o
   );
 }
 
-function download(name: string, data: unknown): void {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
+function save(name: string, data: Blob): void {
+  const url = URL.createObjectURL(data);
   const anchor = document.createElement("a");
   anchor.href = url;
   anchor.download = name;

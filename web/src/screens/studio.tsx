@@ -81,13 +81,24 @@ function OwnVideoLine({ item, onDelete }: { item: FeedItem; onDelete: () => void
           {ago(item.createdAtMs)} · {tn("views", item.viewCount)} · {tn("commentCount", item.commentCount)}
         </small>
         <span class={`badge badge-${status}`}>{key in en ? t(key as Key) : status}</span>
-        {item.reason && <small class="reason">{item.reason}</small>}
+        {(status === "failed" || status === "blocked") && <Reason id={item.id} />}
       </div>
       <button type="button" class="icon-button" aria-label={`${t("delete")}: ${item.title}`} onClick={onDelete}>
         <Trash2 size={20} aria-hidden="true" />
       </button>
     </>
   );
+}
+
+/** Why a video did not come through, asked for only when there is something to say. */
+function Reason({ id }: { id: string }) {
+  const [reason, setReason] = useState("");
+  useEffect(() => {
+    const abort = new AbortController();
+    api.status(id, abort.signal).then((status) => setReason(status.reason ?? ""), () => undefined);
+    return () => abort.abort();
+  }, [id]);
+  return reason ? <small class="reason">{reason}</small> : null;
 }
 
 function DeleteSheet({ item, list, onClose }: { item: FeedItem; list: FeedList; onClose: () => void }) {

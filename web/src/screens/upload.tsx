@@ -1,7 +1,8 @@
 /** Posting a video: choose, shape and describe while the bytes already travel, then watch it go live. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CircleAlert, CloudUpload, RotateCcw } from "lucide-preact";
-import { api, type Completion } from "../api/calls";
+import { api } from "../api/calls";
+import type { Completion } from "../api/types";
 import { Problem } from "../api/http";
 import { t } from "../i18n/i18n";
 import { withAccount } from "../session/gate";

@@ -1,7 +1,7 @@
 /** The form beside the preview: words, audience, trim, filter and cover. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Check, CircleAlert } from "lucide-preact";
-import type { Completion } from "../api/calls";
+import type { Completion, Edits } from "../api/types";
 import { Problem } from "../api/http";
 import { clock, t } from "../i18n/i18n";
 import { type Facts, filmStrip } from "../upload/inspect";
@@ -18,7 +18,9 @@ type Props = {
 };
 
 /** CSS twins of the packager's presets: what is seen here is what will be made. */
-export const FILTERS: readonly (readonly [string, string])[] = [
+type Look = NonNullable<Edits["look"]>;
+
+export const FILTERS: readonly (readonly [Look, string])[] = [
   ["none", "none"],
   ["vivid", "saturate(1.45) contrast(1.08)"],
   ["warm", "sepia(.28) saturate(1.2)"],
@@ -41,14 +43,14 @@ export function hashtagsIn(text: string): string[] {
   return [...new Set(words.filter(Boolean))].slice(0, 30);
 }
 
-export type Edit = { start: number; end: number; look: string; cover: number; speed: number; mute: boolean };
+export type Edit = { start: number; end: number; look: Look; cover: number; speed: number; mute: boolean };
 
-const UNTOUCHED = { look: "none", cover: 0, speed: 1, mute: false };
+const UNTOUCHED: Omit<Edit, "start" | "end"> = { look: "none", cover: 0, speed: 1, mute: false };
 const SPEEDS = [0.5, 1, 1.5, 2];
 
 /** Pure: only what differs from the file as it is. The cover is on the clock of the result, the trim on the source's. */
-export function editsOf({ start, end, look, cover, speed, mute }: Edit, durationS: number): Record<string, unknown> | null {
-  const edits: Record<string, unknown> = {};
+export function editsOf({ start, end, look, cover, speed, mute }: Edit, durationS: number): Edits | null {
+  const edits: Edits = {};
   const ms = (seconds: number): number => Math.round(seconds * 1000);
   if (start > 0.05) edits.trimStartMs = ms(start);
   if (end < durationS - 0.05) edits.trimEndMs = ms(end);
@@ -75,7 +77,7 @@ export function UploadDetails({ file, url, facts, sending, onRetry, onChange, on
       description: text("description"),
       hashtags: hashtagsIn(text("hashtags")),
       musicId: null,
-      visibility: text("visibility") || "public",
+      visibility: (VISIBILITIES.find(([value]) => value === text("visibility")) ?? VISIBILITIES[0])[0],
       edits: facts ? editsOf(edit, durationS) : null,
     })
       .catch((error: unknown) => setProblem(error instanceof Problem ? error.message : String(error)))

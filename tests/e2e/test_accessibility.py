@@ -1,0 +1,66 @@
+"""axe on every screen, dark and light, signed in; and a right-to-left language that fits the phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from popreel import web_build
+from tests.e2e.conftest import Visit
+from tests.e2e.player_probe import wait_until_playing
+from tests.e2e.test_journey import sign_up
+
+pytestmark = pytest.mark.e2e
+AXE = Path(web_build.__file__).resolve().parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SCREENS = (
+    "/", "/following", "/discover", "/search?q=rush", "/upload", "/inbox", "/studio", "/settings", "/@mira", "/interests",
+    "/tag/city", "/no/such/page", "/login", "/signup",
+)  # fmt: skip
+_RUN = """async () => {
+  const found = await axe.run(document, { resultTypes: ['violations'] });
+  return found.violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.map((node) => node.html.slice(0, 160)) }));
+}"""
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_axe_finds_nothing_on_any_screen(visit: Visit, theme: str) -> None:
+    page = visit.page
+    await sign_up(page, visit.url)
+    await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+    source = AXE.read_text("utf-8")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for screen in SCREENS:
+        await visit.open(screen)
+        await page.wait_for_load_state("networkidle")
+        await page.evaluate(source)
+        if violations := await page.evaluate(_RUN):
+            found[screen] = violations
+    assert found == {}
+
+
+async def test_axe_finds_nothing_on_the_panels(visit: Visit) -> None:
+    page = visit.page
+    await visit.open()
+    await wait_until_playing(page)
+    source = AXE.read_text("utf-8")
+    for name in ("Comments", "Options"):
+        await page.locator(".slide.is-active").get_by_role("button", name=name).click()
+        await page.get_by_role("dialog").wait_for()
+        await page.wait_for_load_state("networkidle")
+        await page.evaluate(source)
+        assert await page.evaluate(_RUN) == []
+        await page.keyboard.press("Escape")
+        await page.get_by_role("dialog").wait_for(state="detached")
+
+
+async def test_right_to_left_screens_fit_the_phone(visit: Visit) -> None:
+    page = visit.page
+    await visit.open()
+    await page.evaluate("() => localStorage.setItem('popreel.preferences', JSON.stringify({ language: 'ar' }))")
+    for screen in ("/", "/discover", "/settings", "/@mira", "/signup"):
+        await visit.open(screen)
+        await page.wait_for_function("() => document.documentElement.dir === 'rtl'")
+        await page.wait_for_load_state("networkidle")
+        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), screen
