@@ -15,6 +15,9 @@ import aiohttp
 from popreel.embedded.errors import EndedEarly, NotReady
 from popreel.embedded.process import ManagedProcess, log_tail
 
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Small matrix products get slower, not faster, with OpenBLAS threads: a service uses cores by requests."""
+
 
 class Unit(Protocol):
     """A process that can be started again after it ended. EmbeddedServer fulfils this too."""
@@ -71,7 +74,7 @@ class ServiceProcess:
                 name=self._name,
                 log_file=self._log_file,
                 cwd=self._working_dir,
-                environ=dict(os.environ),
+                environ={**_ONE_THREAD, **os.environ},
             )
 
     async def ready(self, *, deadline_s: float) -> None:
