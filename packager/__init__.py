@@ -24,6 +24,7 @@ from packager.events import (
     Probed,
     Progress,
     RungReady,
+    SandboxReport,
     SourceInfo,
 )
 from packager.limits import Limits
@@ -44,6 +45,7 @@ __all__ = [
     "Refusal",
     "RefusedInput",
     "RungReady",
+    "SandboxReport",
     "SourceInfo",
     "package",
 ]

@@ -29,8 +29,11 @@ async def package_to_folder(
     `on_event` is called for every event on the loop's thread; keep it quick (a progress bar).
     """
     events = package(source, out_dir, edits=edits, limits=limits, deadline_s=deadline_s, sound=sound, partner=partner)
+    manifest: MediaManifest | None = None
     async for event in events:
         on_event(event)
         if isinstance(event, Completed):
-            return event.manifest
+            manifest = event.manifest
+    if manifest is not None:
+        return manifest
     raise PackagingFailed("internal", "the encoder ended without a result")

@@ -57,19 +57,23 @@ async def package(
     drain = asyncio.create_task(_drain(child, stderr))
     # A timer, not asyncio.timeout: that would cancel the consumer in whatever it does between two events.
     deadline = _Deadline(child, deadline_s)
+    completed: Completed | None = None
     try:
-        completed = False
         async for event in _events(child):
-            completed = completed or isinstance(event, Completed)
-            yield event
+            if isinstance(event, Completed):
+                completed = event
+            else:
+                yield event
         code = await child.wait()
-        if not completed:
+        if completed is None:
             await drain
             raise deadline.failure() or _death(code, stderr)
     finally:
         deadline.cancel()
         await _end(child, drain)
         await asyncio.to_thread(_sweep, out_dir)
+    # Last, after the child is gone: a consumer that stops at Completed leaves nothing behind.
+    yield completed
 
 
 class _Deadline:

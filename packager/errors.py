@@ -49,7 +49,7 @@ class RefusedInput(UnsupportedMedia):
 
 
 class PackagingFailed(PopreelError):
-    """Packaging broke on our side. `code`: "deadline", "crashed", "memory", "output-limit" or "internal"."""
+    """Packaging broke on our side. `code`: "deadline", "crashed", "memory", "output-limit", "disk-full", "internal"."""
 
     retryable = True
     title = "Packaging failed"

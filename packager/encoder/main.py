@@ -8,29 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 
 import msgspec
 
 from packager.encoder.job import Job
-from packager.errors import PackagingFailed, RefusedInput
-from packager.events import Broke, ChildMessage, Refused
+from packager.encoder.outbox import Outbox
 from packager.sandbox.walls import leave_network, raise_walls, tie_to_parent
-
-
-class Outbox:
-    """Writes messages as lines; may be called from several threads."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._lock = threading.Lock()  # keeps lines whole
-
-    def emit(self, message: ChildMessage) -> None:
-        line = memoryview(msgspec.json.encode(message) + b"\n")
-        with self._lock:
-            while line:
-                line = line[os.write(self._descriptor, line) :]
 
 
 def main() -> int:
@@ -40,25 +24,24 @@ def main() -> int:
     tie_to_parent(job.parent_pid)
     offline = leave_network()
     tie_to_parent(job.parent_pid)  # again: a change of credentials clears the signal
+    # Heavy imports: after the network is gone (that needs a single thread), before the walls (that hide other files).
     from packager.encoder.scene import Inputs
-    from packager.encoder.session import Session  # heavy: loaded after the network is gone, before the walls
+    from packager.encoder.session import Session
+    from packager.encoder.verdict import run_session
 
-    outbox.emit(raise_walls(out_dir=Path(job.out_dir), limits=job.limits, cpu_seconds=job.cpu_seconds, offline=offline))
-    try:
-        Session(
-            Inputs(source=job.source_fd, sound=job.sound_fd, partner=job.partner_fd),
-            Path(job.out_dir),
-            edits=job.edits,
-            limits=job.limits,
-            revision=job.revision,
-            emit=outbox.emit,
-        ).run()
-    except RefusedInput as err:
-        outbox.emit(Refused(code=err.code, detail=err.detail))
-    except PackagingFailed as err:
-        outbox.emit(Broke(code=err.code, detail=err.detail))
-    except MemoryError:
-        outbox.emit(Broke(code="memory", detail="the clip needs more memory than the encoder may have"))
+    out_dir = Path(job.out_dir)
+    outbox.emit(raise_walls(out_dir=out_dir, limits=job.limits, cpu_seconds=job.cpu_seconds, offline=offline))
+    session = Session(
+        Inputs(source=job.source_fd, sound=job.sound_fd, partner=job.partner_fd),
+        out_dir,
+        edits=job.edits,
+        limits=job.limits,
+        revision=job.revision,
+        emit=outbox.emit,
+    )
+    verdict = run_session(session)
+    if verdict is not None:
+        outbox.emit(verdict)
     return 0
 
 

@@ -47,6 +47,10 @@ class EncodingStopped(Exception):
     """Another part failed; this rung was told to stop."""
 
 
+class NoThread(Exception):
+    """No memory for another thread's stack."""
+
+
 class RungEncoder:
     """Owns one encoder, one file and one thread. `put` every frame of the rung in order, then `finish`."""
 
@@ -59,7 +63,10 @@ class RungEncoder:
         self.avcc = b""
         """The decoder configuration, once the encoder is open."""
         self._thread = threading.Thread(target=self._run, name=f"encode-{job.rung.name}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as err:  # "can't start new thread": the only way start() fails on a fresh thread
+            raise NoThread(job.rung.name) from err
 
     @property
     def rung(self) -> Rung:

@@ -90,6 +90,10 @@ def _video_stream(container: InputContainer, limits: Limits) -> VideoStream:
             f"The file has {len(container.streams)} tracks; at most {limits.max_streams} are allowed.",
         )
     pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not pictures and not container.streams.audio:
+        raise RefusedInput(
+            Refusal.DAMAGED, "The file's table of contents is cut short or damaged. Export or upload it again."
+        )
     if not pictures:
         raise RefusedInput(Refusal.NO_VIDEO, "The file has no video track, only sound or other data.")
     for stream in pictures:
@@ -253,7 +257,7 @@ def _steady_rate(mean: float, typical: float) -> float:
     """Pictures a second of a steady source. The mean sees 29.97 where coarse timestamps say 30; a picture lost in
     capture spoils the mean, and then the typical step is right if it is a standard one.
     """
-    if any(abs(mean - std) < std * 0.0005 for std in STANDARD_RATES):
+    if abs(mean / typical - 1) < 0.005:
         return mean
     if any(abs(typical - std) < std * 0.004 for std in STANDARD_RATES) or abs(mean / typical - 1) > 0.02:
         return typical
