@@ -145,6 +145,7 @@ class Delivery:
         return DiskTier(
             CacheDirectory(self.settings.cache_dir),
             capacity=self.settings.disk_bytes,
+            max_responses=self.settings.max_objects,
             executor=self._executor,
             clock=self.clock,
             slot=self._slot,
@@ -166,7 +167,6 @@ class Delivery:
     def _catch_up(self) -> None:
         """Apply purges other workers (or an earlier life) wrote to the journal."""
         for purge in self.store.journal.read():  # a few lines at most: quicker than a thread
-            self.store.journal.note(purge)
             self._apply(purge)
 
     def _hear_of_slice(self, body_id: str, index: int, size: int, uses: int) -> None:
@@ -248,20 +248,26 @@ class Delivery:
     # -- purge, prefetch, figures ------------------------------------------------------------------------------------
 
     async def purge(self, order: PurgeOrder) -> PurgeResult:
-        """Carry out one order; when this returns nothing purged is served any more. Raises BadInput, OSError."""
+        """Carry out one order; when this returns nothing purged is served any more, here or by a sibling.
+
+        Raises BadInput; OSError when it cannot be recorded: it then holds in this worker, but is not done.
+        """
         url = parse_target(order.url).key if order.url is not None else None
         wanted = Purge(number=0, url=url, prefix=order.prefix, tag=order.tag, soft=order.soft, order=order.seq)
         async with self._purging:  # one at a time: numbers follow the order of calls
-            purges = await asyncio.get_running_loop().run_in_executor(self._executor, self.store.journal.write, wanted)
-            done = Purged(0, 0)
-            for purge in purges:
-                self.store.journal.note(purge)
-                done = self._apply(purge)
+            journal, loop = self.store.journal, asyncio.get_running_loop()
+            try:
+                purges = await loop.run_in_executor(self._executor, journal.write, wanted)
+            except OSError:
+                self._apply(msgspec.structs.replace(wanted, number=journal.head + 1, order=0))
+                raise
+            done = [self._apply(purge) for purge in purges][-1]
         if self._workers is not None:
             await self._workers.announce_purge()
         return PurgeResult(removed=done.removed, marked_stale=done.marked_stale, sequence=self.store.journal.order_head)
 
     def _apply(self, purge: Purge) -> Purged:
+        self.store.journal.note(purge)
         if purge.prefix is not None:
             self.fetcher.ground(lambda key: key.startswith(purge.prefix or ""))
         else:

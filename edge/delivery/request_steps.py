@@ -81,7 +81,7 @@ class RequestSteps:
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
         self._settings = delivery.settings
-        self._name = delivery.settings.name
+        self._name = cache_status.member_name(delivery.settings.name)
         self._dropped = frozenset(name.lower() for name in delivery.settings.drop_request_fields)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -145,8 +145,8 @@ class RequestSteps:
 
     def _loops(self, ask: Ask) -> bool:
         """RFC 8586: our own name in CDN-Loop means that we forwarded this request ourselves."""
-        hops = parse_list(", ".join(ask.headers.getall("CDN-Loop", ())))
-        return bool(hops) and any(hop.value == self._name for hop in hops or ())
+        hops = ",".join(ask.headers.getall("CDN-Loop", ())).split(",")
+        return any(hop.partition(";")[0].strip(" \t") == self._settings.name for hop in hops)
 
     # -- 4 decide, 5 fetch -------------------------------------------------------------------------------------------
 
@@ -286,7 +286,7 @@ class RequestSteps:
         if ask.cmcd is NO_CMCD:
             return
         delay_ms = int((self._delivery.clock() - course.started_s) * 1000)
-        item = cmsd.dynamic(self._name, link_of(course.request.transport), response_delay_ms=delay_ms)
+        item = cmsd.dynamic(self._settings.name, link_of(course.request.transport), response_delay_ms=delay_ms)
         headers[cmsd.FIELD] = ", ".join([*headers.popall(cmsd.FIELD, ()), item])
 
     def _check_access(self, course: Course, stored: StoredResponse) -> None:

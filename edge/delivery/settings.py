@@ -25,7 +25,7 @@ class DeliverySettings(Settings, frozen=True, kw_only=True):
     ] = "/"
     name: Annotated[
         str,
-        Meta(pattern=r"^[A-Za-z*][A-Za-z0-9_.*-]{0,63}$", description="This cache in Cache-Status, CDN-Loop, CMSD."),
+        Meta(pattern=r"^[A-Za-z0-9_.*-]{1,64}$", description="This cache in Cache-Status, CDN-Loop, CMSD."),
     ] = "popreel-edge"
     origin_key: Annotated[
         Secret, Meta(description="Service key sent to the origin as `Authorization: Bearer`; empty sends none.")

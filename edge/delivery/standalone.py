@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -100,6 +101,7 @@ async def serve_worker(settings: DeliverySettings, *, listen: str, admin: str | 
             await web.TCPSite(runner, admin_host, admin_port + slot).start()
         server = await serve_edge(delivery, host=host, port=port, reuse_port=settings.workers > 1)
         stack.push_async_callback(server.close)
+        gc.freeze()  # what is here now stays: no collection need look at it again
         _log.info("listening", extra={"event": "listening", "listen": f"{host}:{server.port}", "slot": slot})
         await stop.wait()
         _log.info("draining", extra={"event": "draining", "slot": slot})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from edge.delivery.lane.link import link_of
 from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
 from edge.delivery.lane.request_head import OPAQUE, HeaderBlock, read_block, split_cmcd
-from edge.delivery.rules import cmsd
+from edge.delivery.rules import cache_status, cmsd
 from edge.delivery.store.ram_tier import RamTier
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
@@ -38,6 +38,7 @@ class FastLane:
         self._tally = tally
         self._clock = clock
         self._name = name
+        self._status_name = cache_status.member_name(name)
         self._cors_origin = cors_origin
         self._ignored_fields = ignored_fields
         self._targets: dict[bytes, tuple[PreparedHit, float]] = {}
@@ -60,7 +61,7 @@ class FastLane:
         if cells is None or not stored.is_fresh(now_s):
             return
         target = raw_target.encode("latin-1")
-        hit = PreparedHit(stored, cells, name=self._name, cors_origin=self._cors_origin, now_s=now_s)
+        hit = PreparedHit(stored, cells, name=self._status_name, cors_origin=self._cors_origin, now_s=now_s)
         if len(self._targets) >= MAX_TARGETS:
             self._drop_target(next(iter(self._targets)))
         if stored.vary_names:  # variants of one target stand behind each other; asked for in turn

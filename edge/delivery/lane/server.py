@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from edge.delivery.lane.protocol import EdgeProtocol
@@ -31,6 +32,16 @@ class _Answered(AbstractAccessLogger):
         protocol = transport.get_protocol() if transport is not None else None
         if isinstance(protocol, EdgeProtocol):
             protocol.answered()
+
+
+class _ClientFaults(logging.Filter):
+    """aiohttp logs each malformed request as an error with its traceback; the client has its 400, that is enough."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_CLIENT_FAULTS = _ClientFaults()
 
 
 class EdgeServer:
@@ -148,9 +159,12 @@ async def serve_edge(
     """Listen. With `app`, what is no hit goes to it (it routes delivered paths to `delivery.handle`); without, all
     paths are delivered. Raises OSError when the address is taken.
     """
+    log = logging.getLogger("edge.delivery.slow_lane")
+    log.addFilter(_CLIENT_FAULTS)
     options: dict[str, Any] = {
         "access_log_class": _Answered,
-        "access_log": logging.getLogger("edge.delivery.slow_lane"),
+        "access_log": log,
+        "logger": log,
         "keepalive_timeout": NEVER_S,
         "tcp_keepalive": True,
     }

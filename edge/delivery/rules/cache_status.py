@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from edge.delivery.rules.structured_field import quote
@@ -18,6 +19,14 @@ class Forward(StrEnum):
     REQUEST = "request"
     STALE = "stale"
     PARTIAL = "partial"
+
+
+_TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")
+
+
+def member_name(name: str) -> str:
+    """A cache's name as a structured-field item: a token if it can be one, else a string."""
+    return name if _TOKEN.fullmatch(name) else quote(name)
 
 
 def hit(name: str, *, ttl_s: float, detail: str = "") -> str:

@@ -8,9 +8,11 @@ Paths follow from keys, so a worker finds what another wrote without asking it. 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,8 @@ from edge.delivery.store.stored_response import StoredResponse
 
 _RESPONSES_MAGIC = b"PRR1"
 MAX_RESPONSES_FILE_BYTES = 4 << 20
+ABANDONED_S = 60.0
+"""A file under a temporary name for this long belongs to a worker that died."""
 _SLICE_NAME = re.compile(r"([0-9a-f]{32})\.([0-9]{1,7})")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[StoredResponse, ...])
@@ -96,17 +100,42 @@ class CacheDirectory:
                 yield variants
 
     def all_slices(self) -> Iterator[FoundSlice]:
-        """Every slice file; leftovers of interrupted writes are removed on the way."""
+        """Every slice file; old leftovers of interrupted writes are removed on the way."""
         for path in self._files(self._slices):
             match = _SLICE_NAME.fullmatch(path.name)
             try:
+                status = path.stat()
                 if match is None:
-                    path.unlink(missing_ok=True)
+                    if time.time() - status.st_mtime > ABANDONED_S:
+                        path.unlink(missing_ok=True)
                 else:
-                    status = path.stat()
                     yield FoundSlice(match[1], int(match[2]), status.st_size, status.st_mtime)
             except FileNotFoundError:
                 continue
+
+    def sweep_responses(self, *, max_files: int) -> int:
+        """Remove descriptions without a single slice, and the oldest beyond `max_files`; returns how many went.
+
+        Slices are evicted one by one without looking for what describes them: this is where descriptions end.
+        """
+        kept: list[tuple[float, Path]] = []
+        removed = 0
+        for path in self._files(self._responses):
+            variants = _load(path)
+            if any(self._has_bytes(stored) for stored in variants):
+                with contextlib.suppress(FileNotFoundError):
+                    kept.append((path.stat().st_mtime, path))
+            else:
+                path.unlink(missing_ok=True)
+                removed += 1
+        kept.sort()
+        for _, path in kept[: max(0, len(kept) - max_files)]:
+            path.unlink(missing_ok=True)
+            removed += 1
+        return removed
+
+    def _has_bytes(self, stored: StoredResponse) -> bool:
+        return stored.total == 0 or any(self.has_slice(stored.body_id, index) for index in range(stored.slices))
 
     @staticmethod
     def _files(folder: Path) -> Iterator[Path]:

@@ -30,6 +30,7 @@ MAX_PENDING_BYTES = 64 << 20
 MAX_PENDING_JOBS = 4096
 PAUSE_S = 5.0
 """No writes for this long after a write failed (disk full)."""
+SWEEP_EVERY_S = 900.0
 SCAN_BATCH = 512
 
 
@@ -61,6 +62,7 @@ class DiskTier:
         directory: CacheDirectory,
         *,
         capacity: int,
+        max_responses: int,
         executor: Executor,
         clock: Callable[[], float],
         slot: int = 0,
@@ -71,6 +73,7 @@ class DiskTier:
         self._executor = executor
         self._clock = clock
         self._slot, self._slots = slot, slots
+        self._max_responses = max_responses
         self._workers = workers
         self._policy = PrefixAndBulk(capacity // slots)
         self._entries: dict[SliceKey, Entry] = {}
@@ -132,6 +135,14 @@ class DiskTier:
             if number % SCAN_BATCH == 0:
                 await asyncio.sleep(0)
         self.scanned.set()
+        while self._slot == 0:  # one worker sweeps for all
+            await asyncio.sleep(SWEEP_EVERY_S)
+            await self.sweep()
+
+    async def sweep(self) -> int:
+        """Remove descriptions of what is no longer here; returns how many."""
+        await self.flush()  # a description may be on disk before its first slice
+        return await self._blocking(lambda: self._directory.sweep_responses(max_files=self._max_responses))
 
     # -- slices ------------------------------------------------------------------------------------------------------
 

@@ -77,6 +77,7 @@ class ResponseStore:
             self.shelves.drop(gone.body_id)
             if gone.key != stored.key:
                 self._remember(gone.key, Departure.EVICTED)
+                self._save(gone.key)
         self._departed.pop(hash(stored.key), None)
         self._save(stored.key)
         return True

@@ -78,6 +78,14 @@ async def test_a_request_that_was_here_before_is_refused(edge):
     assert edge.origin.asked[-1].headers["CDN-Loop"] == "other, popreel-edge"
 
 
+async def test_a_name_that_is_no_token_is_quoted_and_still_seen_in_loops(open_edge):
+    edge = await open_edge(name="1-pop")
+    edge.origin.script = lambda asked: Reply(headers=FRESH, body=b"x")
+    for _ in range(2):
+        assert (await edge.get("/a")).headers["Cache-Status"].startswith('"1-pop"; ')
+    assert (await edge.get("/a", cdn_loop="1-pop")).status == 508
+
+
 async def test_an_upstream_cache_status_is_kept_in_front_of_ours(edge):
     edge.origin.script = lambda asked: Reply(headers={**FRESH, "Cache-Status": "shield; hit; ttl=9"}, body=b"x")
     for expected in ("shield; hit; ttl=9, popreel-edge; fwd=uri-miss", "shield; hit; ttl=9, popreel-edge; hit"):

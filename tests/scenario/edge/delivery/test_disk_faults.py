@@ -10,6 +10,7 @@ import pytest
 
 from edge.delivery.lab.scripted_origin import Reply, file_reply
 from edge.delivery.store.cache_directory import CacheDirectory
+from edge.delivery.store.purge_journal import PurgeJournal
 from foundation.wire.pops import PurgeOrder
 
 BODY = random.Random(7).randbytes(300_000)
@@ -117,6 +118,37 @@ async def test_the_disk_stays_within_its_size(open_edge, origin, tmp_path):
     assert edge.delivery._disk.counts.evicted > 0
     for number in range(12):
         assert (await edge.get(f"/v{number}.mp4")).body == BODY
+
+
+async def test_descriptions_of_what_is_gone_are_swept(disk_edge, tmp_path):
+    disk_edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v"')
+    for name in ("a", "b", "c"):
+        await disk_edge.get(f"/{name}.mp4")
+    await disk_edge.delivery.flush()
+    root = tmp_path / "cache"
+    (body,) = {stored.body_id for stored in disk_edge.delivery.store.index.get("/a.mp4")}
+    for path in slice_files(root):
+        if path.name.startswith(body):
+            path.unlink()
+    assert await disk_edge.delivery._disk.sweep() == 1
+    directory = CacheDirectory(root)
+    assert directory.read_responses("/a.mp4") == ()
+    assert directory.read_responses("/b.mp4") != ()
+    assert directory.sweep_responses(max_files=1) == 1
+
+
+async def test_a_purge_that_cannot_be_recorded_is_obeyed_but_not_acknowledged(disk_edge, monkeypatch):
+    disk_edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v"')
+    await disk_edge.get("/v.mp4")
+
+    def full(self, purge):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(PurgeJournal, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        await disk_edge.delivery.purge(PurgeOrder(seq=7, url="/v.mp4"))
+    assert disk_edge.delivery.stats().purge_sequence == 0
+    assert "fwd=uri-miss" in (await disk_edge.get("/v.mp4")).headers["Cache-Status"]
 
 
 @pytest.mark.parametrize("order", [{"url": "/v.mp4"}, {"prefix": "/v"}, {"tag": "video-9"}])
