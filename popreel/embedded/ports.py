@@ -8,7 +8,11 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 
 GRPC_OFFSET = 10_000  # SeaweedFS opens a gRPC port this far above each of its HTTP ports
-_FIRST, _LAST = 20_000, 32_000  # below Linux' ephemeral range (32768...), so that clients do not take them meanwhile
+
+# Below Linux' ephemeral range (32768...), so that clients do not take them meanwhile, and apart from each other and
+# from the platforms of popreel/lab/throwaway.py (12000...18999 and those + 10000).
+_PLAIN = range(30_000, 32_700)
+_WITH_OTHERS_ABOVE = range(19_100, 20_000)
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
@@ -28,10 +32,11 @@ def free_ports(count: int, *, also: Iterable[int] = ()) -> list[int]:
     The search begins at a place that depends on our pid: two test runs side by side rarely want the same ports.
     """
     offsets = (0, *also)
+    ports = _PLAIN if offsets == (0,) else _WITH_OTHERS_ABOVE
     found: list[int] = []
-    begin = _FIRST + os.getpid() * 37 % (_LAST - _FIRST)
+    begin = os.getpid() * 37 % len(ports)
     with ExitStack() as held:
-        for port in (*range(begin, _LAST), *range(_FIRST, begin)):
+        for port in (*ports[begin:], *ports[:begin]):
             if len(found) == count:
                 break
             try:
@@ -43,5 +48,5 @@ def free_ports(count: int, *, also: Iterable[int] = ()) -> list[int]:
                 continue
             found.append(port)
     if len(found) < count:
-        raise OSError(f"fewer than {count} free ports in {_FIRST}..{_LAST}")
+        raise OSError(f"fewer than {count} free ports in {ports.start}..{ports.stop}")
     return found
