@@ -37,6 +37,7 @@ from edge.delivery.settings import DeliverySettings
 from edge.events.forwarder import EventForwarder, HttpEventOrigin
 from edge.events.spool import EventSpool
 from edge.feed import ports
+from edge.feed.history import HttpViewerHistory
 from edge.feed.routes import FeedRoutes
 from edge.feed.service import Feed
 from edge.gateway.actions import ViewerActions
@@ -121,6 +122,7 @@ async def _open(settings: PopSettings, stack: AsyncExitStack, registry: Collecto
         pop_id=settings.pop_id,
         model_dir=settings.model_dir,
         registry=registry,
+        history=HttpViewerHistory(session, base_url=settings.origin_url, service_key=settings.service_key),
     )
     stack.push_async_callback(feed.close)
     spool = EventSpool(valkey)

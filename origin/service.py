@@ -27,6 +27,7 @@ from origin.engagement.engagement_store import EngagementStore
 from origin.engagement.routes import EngagementRoutes
 from origin.events.event_store import EventStore
 from origin.events.routes import EventRoutes
+from origin.events.viewer_history import ViewerHistoryRoutes
 from origin.lifecycle.media_access import MediaAccess
 from origin.lifecycle.routes import VideoRoutes
 from origin.lifecycle.video_lists import VideoLists
@@ -168,6 +169,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         social_routes,
         CatalogueRoutes(shards=shards, listener=stores.control_listener, tokens=tokens),
         EventRoutes(events=EventStore(shards, keep_days=settings.event_days), clock_s=stores.clock_s),
+        ViewerHistoryRoutes(shards=shards),
         RelationRoutes(shards),
         MediaRoutes(videos=videos, objects=stores.objects, access=media, service_keys=settings.service_keys),
     ]

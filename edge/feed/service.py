@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from edge.events.spool import EventSpool
 from edge.feed.exposure import ExposureCounts, ExposureReceipt
 from edge.feed.following import following_page
+from edge.feed.history import NoHistory, ViewerHistory
 from edge.feed.metrics import FeedMetrics
 from edge.feed.places import PlaceMaker
 from edge.feed.ports import NO_RELATIONS, Catalogue, DeliveryPort, Relations, UserContext, Viewer
@@ -28,7 +29,7 @@ from edge.feed.rendering import PageRenderer
 from edge.feed.session import Session, make_cursor, read_cursor
 from edge.feed.settings import FeedSettings
 from edge.feed.statistics_store import StatisticsStore
-from edge.feed.viewer_store import Preferences, ViewerStore
+from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore
 from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Watching
 from foundation.wire.events import WatchReport
@@ -61,7 +62,9 @@ class Feed:
         metrics: FeedMetrics,
         exposures: ExposureCounts,
         statistics: StatisticsStore,
+        history: ViewerHistory,
     ) -> None:
+        self._history = history
         self._settings = settings
         self._exposures = exposures
         self._statistics = statistics
@@ -111,6 +114,7 @@ class Feed:
         pop_id: str,
         model_dir: Path | None = None,
         registry: CollectorRegistry | None = None,
+        history: ViewerHistory | None = None,
     ) -> Feed:
         """Load the model and start the upkeep task. Raises ModelMissing, ModelDamaged."""
         metrics = FeedMetrics(registry or CollectorRegistry())
@@ -154,6 +158,7 @@ class Feed:
             metrics=metrics,
             exposures=ExposureCounts(valkey, quota=settings.exploration_quota),
             statistics=StatisticsStore(valkey),
+            history=history or NoHistory(),
         )
         await feed._statistics.restore(catalogue.columns)
         ranking.open(after_upkeep=feed._upkeep)
@@ -173,6 +178,8 @@ class Feed:
         relations = await self._relations(viewer)
         async with self._lock(viewer.id):
             record = await self._store.load(viewer.id)
+            if viewer.user_id and record.session is None and not record.taste.events and not record.from_memory:
+                record = await self._recalled(viewer, record)
             session, position = _continued(record.session, asked)
             picks = session.replayed(position, count)
             fallback = record.from_memory
@@ -289,6 +296,14 @@ class Feed:
         if self._clock() >= self._statistics_due_s:
             self._statistics_due_s = self._clock() + self._settings.statistics_s
             await self._statistics.save(self._catalogue.columns)
+
+    async def _recalled(self, viewer: Viewer, record: ViewerRecord) -> ViewerRecord:
+        """The record of a viewer this PoP meets first, with what the origin knows of them."""
+        learned = self._watching.recalled(record, await self._history.recent(viewer.id))
+        if not learned.watched:
+            return record
+        await self._store.save(viewer.id, learned.record, watched=learned.watched, taste=True, prefs=False)
+        return await self._store.load(viewer.id)
 
     def _lock(self, viewer_id: str) -> asyncio.Lock:
         """One generation at a time per viewer; the lock lives as long as somebody holds or awaits it."""

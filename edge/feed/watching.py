@@ -83,13 +83,23 @@ class Watching:
         for event in events:
             video_id = int(event.report.video_id)
             outcome = self._judge(event.report, video_id)
-            taste = self._taught(taste, video_id, outcome)
+            taste = self._taught(taste, video_id, outcome, now_s=self._clock(), counting=True)
             judged.append((read_token(event.report.impression), outcome.quantile))
             watched.append(video_id)
             prefs = _remember_like(prefs, video_id, outcome)
         session = record.session.disturbed(len(events)) if record.session else None
         after = replace(record, taste=taste, preferences=prefs, session=session)
         return Learned(record=after, watched=watched, judged=judged)
+
+    def recalled(self, record: ViewerRecord, events: Sequence[WatchEvent]) -> Learned:
+        """What a viewer did elsewhere: taste and seen videos, without counting anything here again."""
+        taste, watched = record.taste, list[int]()
+        for event in events:
+            video_id = int(event.report.video_id)
+            outcome = self._judge(event.report, video_id)
+            taste = self._taught(taste, video_id, outcome, now_s=event.received_at_ms / 1000, counting=False)
+            watched.append(video_id)
+        return Learned(record=replace(record, taste=taste), watched=watched, judged=[])
 
     def nudged(
         self, record: ViewerRecord, video_id: int, action: Literal["more", "less", "not_interested"]
@@ -126,12 +136,12 @@ class Watching:
             not_interested=report.not_interested,
         )
 
-    def _taught(self, taste: Taste, video_id: int, outcome: Outcome) -> Taste:
+    def _taught(self, taste: Taste, video_id: int, outcome: Outcome, *, now_s: float, counting: bool) -> Taste:
         row = self._columns.row_of.get(video_id)
-        now_s = self._clock()
         if row is None:  # deleted, or of another PoP: nothing to learn from but that something was watched
             return replace(taste, events=taste.events + 1, updated_s=max(now_s, taste.updated_s))
-        self._columns.record(row, outcome, now_s=now_s)
+        if counting:
+            self._columns.record(row, outcome, now_s=now_s)
         vector = self._columns.vector[row].astype("f4") if self._columns.has_vector[row] else None
         creator_id = int(self._columns.creator_id[row])
         return updated(taste, vector=vector, outcome=outcome, video_id=video_id, creator_id=creator_id, now_s=now_s)

@@ -150,6 +150,13 @@ async def test_events_count_exactly_once_however_often_they_are_sent(origin: Ori
     resent = await origin.ok("POST", "/internal/v1/events", SERVICE, json={"batchId": "d", "events": [next_day]})
     assert resent == {"accepted": 0, "duplicates": 1}
     assert (await origin.ok("GET", f"/api/v1/videos/{video_id}"))["viewCount"] == 52
+    history = await origin.ok("GET", "/internal/v1/viewers/d:phone/events?limit=30", SERVICE)
+    assert len(history["events"]) == 30
+    assert (
+        history["events"][-1]["report"] | {"videoId": video_id, "watchDuration": 1500}
+        == history["events"][-1]["report"]
+    )
+    assert (await origin.ok("GET", "/internal/v1/viewers/d:other/events", SERVICE))["events"] == []
 
     async def told() -> bool:
         changes = (await origin.changes())["changes"]

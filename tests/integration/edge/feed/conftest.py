@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from redis.asyncio import Redis
 
+from edge.feed.history import ViewerHistory
 from edge.feed.ports import NO_RELATIONS, PrefetchOrder, Relations, Viewer
 from edge.feed.service import Feed
 from edge.feed.settings import FeedSettings
@@ -161,7 +162,9 @@ def fill(catalogue: MemoryCatalogue, videos: int, *, seed: int = 1) -> np.ndarra
 async def make_world(valkey_url: str) -> AsyncIterator[MakeWorld]:
     opened: list[World] = []
 
-    async def make(*, videos: int = 400, url: str = valkey_url, **settings: object) -> World:
+    async def make(
+        *, videos: int = 400, url: str = valkey_url, history: ViewerHistory | None = None, **settings: object
+    ) -> World:
         valkey = Redis.from_url(url, socket_timeout=2)
         catalogue, delivery, users, clock = MemoryCatalogue(), RecordingDelivery(), FixedUsers(), Clock()
         vectors = fill(catalogue, videos)
@@ -175,6 +178,7 @@ async def make_world(valkey_url: str) -> AsyncIterator[MakeWorld]:
             user_context=users,
             region="us-east",
             pop_id="test-1",
+            history=history,
         )
         world = World(feed, catalogue, delivery, users, clock, valkey, vectors)
         opened.append(world)
