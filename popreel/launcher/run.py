@@ -44,9 +44,9 @@ async def run_platform(platform: Platform, *, on_state: OnState) -> None:
             board.phase(Phase.STOPPING)
             await supervisor.stop()
             board.phase(Phase.STOPPED)
-        except PopreelError as err:
+        except Exception as err:  # whatever it is: stop what runs and say why, then let it through
             await supervisor.stop()
-            board.phase(Phase.FAILED, message=err.detail)
+            board.phase(Phase.FAILED, message=err.detail if isinstance(err, PopreelError) else f"{err!r}")
             raise
         finally:
             bounds.cancel()
