@@ -6,7 +6,7 @@
 The time line of the log: item-to-item is fitted on the first half, so that its scores are honest inputs in the
 second; the ranker learns on 50-75 %, its heads are calibrated on 75-85 %, and the gates look at the last 15 %. Then
 item-to-item is fitted on all. The release is a folder `model-<digest>` under MODEL_DIR; a PoP serves it as an
-experiment's arm (canary) or as `[feed] model`.
+experiment's arm (canary) or as `[edge.feed] model`.
 """
 
 from __future__ import annotations
