@@ -236,9 +236,11 @@ def wrk(port: int, size: str, peer: Peer, *, pid: int, seconds: int, work: Path)
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of a process and its threads, seconds."""
+    """User and system time of a process, its threads and its children, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_s(int(child)) for child in children)
 
 
 _UNIT_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
