@@ -33,10 +33,16 @@ class EventSpool:
     def __init__(self, valkey: Redis, *, most_events: int = 5_000_000) -> None:
         self._valkey = valkey
         self._most_events = most_events
+        self._full = False
 
     async def append(self, events: Sequence[WatchEvent]) -> None:
-        """Returns once Valkey has the events in its append-only file. Raises Unavailable, also when full."""
+        """Returns once Valkey has the events in its append-only file. Raises Unavailable, also when full.
+
+        The bound is checked with the length seen last: it may be passed by the batches under way.
+        """
         try:
+            if self._full and await self._valkey.xlen(STREAM) >= self._most_events:
+                raise Unavailable("the spool of watch events is full: send them again later", retry_after_s=30)
             pipe = self._valkey.pipeline(transaction=False)
             for event in events:
                 pipe.xadd(STREAM, {_FIELD: msgspec.json.encode(event)})
@@ -44,8 +50,7 @@ class EventSpool:
             *_, length = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as err:
             raise Unavailable("watch events cannot be stored right now: send them again", retry_after_s=2) from err
-        if length > self._most_events:
-            raise Unavailable("the spool of watch events is full: send them again later", retry_after_s=30)
+        self._full = length >= self._most_events
 
     async def oldest(self, count: int, *, wait_ms: int) -> Spooled:
         """Up to `count` entries from the start of the stream; waits for the first. Raises Unavailable."""

@@ -140,3 +140,16 @@ async def test_one_event_the_origin_refuses_does_not_hold_up_the_rest(
     assert forwarder.counts.refused == 2
     assert await spool.length() == 0
     await server.close()
+
+
+async def test_a_full_spool_refuses_new_events_and_opens_again(valkey: Redis, session: aiohttp.ClientSession) -> None:
+    origin, spool = Origin(), EventSpool(valkey, most_events=10)
+    server = await served(origin)
+    await spool.append([event(n) for n in range(10)])
+    with pytest.raises(Unavailable, match="full"):
+        await spool.append([event(11)])
+    assert await spool.length() == 10
+    await forwarder_to(server, spool, session, batch=5).forward_once(wait_ms=1)
+    await spool.append([event(12)])
+    assert await spool.length() == 6
+    await server.close()
