@@ -16,7 +16,7 @@ CACHE = Path(__file__).resolve().parent.parent / ".cache" / "media"
 CLIP_S = 6
 _STRIDE_S = 17
 """Seconds of film from one clip's start to the next: every clip shows another scene."""
-_PER_CREATOR = 10
+_PER_CREATOR = 30
 
 
 def cut_clips(count: int) -> list[Path]:

@@ -26,6 +26,9 @@ class Link:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     ms: float
+    """First frame on screen."""
+    moving_ms: float
+    """First frame after it, or the same where nothing was prepared."""
     warmed: bool
     """The player held the first fragment before it was asked for."""
 
@@ -81,7 +84,9 @@ async def swipe_through(page: Page, url: str, *, clips: int, dwell_s: float) -> 
     starts = await page.evaluate("() => popreelDeck.starts")
     tally = await page.evaluate("() => popreelDeck.prefixes.tally")
     return Watching(
-        starts=tuple(Start(ms=start["startMs"], warmed=start["warmed"]) for start in starts),
+        starts=tuple(
+            Start(ms=start["startMs"], moving_ms=start["movingMs"], warmed=start["warmed"]) for start in starts
+        ),
         fetched_ahead_bytes=tally["fetchedBytes"],
         unused_ahead_bytes=tally["fetchedBytes"] - tally["usedBytes"],
     )
@@ -118,4 +123,4 @@ async def start_each(page: Page, blank: str, *, kind: str, urls: Sequence[str], 
     if kind == "hls.js":
         await page.add_script_tag(path=hls_js)
     times = [await page.evaluate(_MEASURE, [kind, url]) for url in urls]
-    return tuple(Start(ms=ms, warmed=False) for ms in times if ms >= 0)
+    return tuple(Start(ms=ms, moving_ms=ms, warmed=False) for ms in times if ms >= 0)

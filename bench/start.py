@@ -62,6 +62,8 @@ class Row:
     starts: int
     median_ms: int
     p95_ms: int
+    moving_p95_ms: int
+    """To the first frame after the first: the picture moves."""
     warmed: int
     """Of the starts, how many found their first fragment in the player."""
     fetched_ahead_kb: int = 0
@@ -77,6 +79,7 @@ def row(link: Link, variant: str, starts: Iterable[Start], watching: Watching | 
         starts=len(times),
         median_ms=round(statistics.median(times)) if times else -1,
         p95_ms=round(percentile(times, 0.95)) if times else -1,
+        moving_p95_ms=round(percentile(sorted(start.moving_ms for start in found), 0.95)) if found else -1,
         warmed=sum(start.warmed for start in found),
         fetched_ahead_kb=watching.fetched_ahead_bytes // 1000 if watching else 0,
         unused_ahead_kb=watching.unused_ahead_bytes // 1000 if watching else 0,
@@ -176,7 +179,7 @@ def text(found: Row) -> str:
     ahead = f"  ahead {found.fetched_ahead_kb} kB, unused {found.unused_ahead_kb} kB" if found.fetched_ahead_kb else ""
     return (
         f"{found.link:18} {found.variant:18} n={found.starts:<3} median {found.median_ms:>5} ms  "
-        f"p95 {found.p95_ms:>5} ms  prepared {found.warmed:>2}{ahead}"
+        f"p95 {found.p95_ms:>5} ms (moving {found.moving_p95_ms:>5})  prepared {found.warmed:>2}{ahead}"
     )
 
 

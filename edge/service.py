@@ -194,7 +194,7 @@ async def _mount(app: web.Application, pop: Pop) -> None:
     app.router.add_get("/.well-known/jwks.json", proxy.handle)
     app.router.add_route("*", MEDIA_PREFIX + "{tail:.*}", pop.delivery.handle)
     app.router.add_route("*", "/t/{token}" + MEDIA_PREFIX + "{tail:.*}", pop.delivery.handle)
-    web_app = await asyncio.to_thread(WebApp.load, settings.web_dir)
+    web_app = await asyncio.to_thread(WebApp.load, settings.web_dir, find_item=pop.replica.item)
     app.router.add_get("/{path:.*}", web_app.handle)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from edge.gateway.link_preview import MARKER, FindItem, preview_tags, video_of
 from foundation.errors import NotFound
 
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
@@ -44,11 +45,13 @@ class Asset:
 class WebApp:
     """Serves `assets` (path below the root -> Asset)."""
 
-    def __init__(self, assets: Mapping[str, Asset]) -> None:
+    def __init__(self, assets: Mapping[str, Asset], *, find_item: FindItem = lambda video_id: None) -> None:
+        """find_item: what this PoP knows of a video, for the preview of its link."""
         self._assets = assets
+        self._find_item = find_item
 
     @classmethod
-    def load(cls, folder: Path) -> WebApp:
+    def load(cls, folder: Path, *, find_item: FindItem = lambda video_id: None) -> WebApp:
         """Read a built app. A missing folder gives a page that says how to build it. Blocks: call before listening."""
         if not (folder / "index.html").is_file():
             return cls({"index.html": _asset("index.html", {"": _NOT_BUILT})})
@@ -56,11 +59,12 @@ class WebApp:
             path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size <= _MAX_FILE_BYTES
         ]
         plain = [path for path in files if path.suffix not in (".br", ".gz", ".map")]
-        return cls({path.relative_to(folder).as_posix(): _read(path, folder) for path in plain})
+        return cls({path.relative_to(folder).as_posix(): _read(path, folder) for path in plain}, find_item=find_item)
 
     async def handle(self, request: web.Request) -> web.Response:
         """GET or HEAD of a file or of a route of the app. Raises NotFound for a missing file."""
-        asset = self._find(request.path.lstrip("/"))
+        path = request.path.lstrip("/")
+        asset = self._with_preview(self._find(path), path, request)
         headers = {
             "Cache-Control": asset.cache_control,
             "ETag": asset.etag,
@@ -73,6 +77,15 @@ class WebApp:
         if coding:
             headers["Content-Encoding"] = coding
         return web.Response(body=asset.bodies[coding], headers={**headers, "Content-Type": asset.content_type})
+
+    def _with_preview(self, shell: Asset, path: str, request: web.Request) -> Asset:
+        """The shell with the tags of the public video that `path` names; else `shell` itself."""
+        video_id = video_of(path)
+        item = self._find_item(video_id) if video_id is not None else None
+        if item is None or item.visibility != "public":
+            return shell
+        tags = preview_tags(item, base_url=f"{request.scheme}://{request.host}")
+        return _asset("index.html", {"": shell.bodies[""].replace(MARKER, tags, 1)})
 
     def _find(self, path: str) -> Asset:
         asset = self._assets.get(path or "index.html")

@@ -84,7 +84,7 @@ async def test_sound_is_off_at_first_and_the_choice_is_kept(visit: Visit) -> Non
     await visit.open()
     await wait_until_playing(visit.page)
     assert await visit.page.evaluate("() => popreelDeck.activeElement.muted")
-    await visit.page.get_by_role("button", name="Turn sound on").click()
+    await visit.page.get_by_role("button", name="Tap for sound").click()
     assert not await visit.page.evaluate("() => popreelDeck.activeElement.muted")
     await visit.page.reload()
     await wait_until_playing(visit.page)

@@ -81,7 +81,7 @@ export function Comments({ item, list, deck, onClose }: Props) {
   return (
     <Sheet side title={tn("commentCount", item.commentCount)} onClose={onClose} footer={footer}>
       {threads === null && <Spinner />}
-      {threads?.length === 0 && <Note icon={MessageCircle} title={t("noComments")} hint={t("noCommentsHint")} />}
+      {threads?.length === 0 && <Note inside icon={MessageCircle} title={t("noComments")} hint={t("noCommentsHint")} />}
       <ul class="comments">
         {(threads ?? []).map((thread) => (
           <li key={thread.root.id}>

@@ -12,7 +12,7 @@ export type Acts = { liked: boolean; commented: boolean; shared: boolean; follow
 const NO_ACTS: Acts = { liked: false, commented: false, shared: false, followedCreator: false, notInterested: false };
 
 /** What one start looked like, for the bench and for `docs/web.md`. */
-export type StartRecord = { id: string; startMs: number; warmed: boolean };
+export type StartRecord = { id: string; startMs: number; movingMs: number; warmed: boolean };
 
 const REWARM_MS = 250;
 
@@ -48,7 +48,7 @@ export class Deck {
       if (this.current?.id === item.id) act();
     };
     const player = new ClipPlayer(host, clip, this.prefixes, soundNow(), {
-      onFrame: active(() => this.framed(item.id)),
+      onFrame: (shownAt, movedAt) => active(() => this.framed(item.id, shownAt, movedAt))(),
       onTime: (seconds, duration) => active(() => this.tick(seconds, duration))(),
       onBlocked: active(() => {
         this.soundBlocked.value = true;
@@ -145,9 +145,9 @@ export class Deck {
     this.rewarm();
   }
 
-  private framed(id: string): void {
-    const startMs = this.activePlayer?.meter.totals(performance.now()).startTimeMs ?? 0;
-    this.starts.push({ id, startMs, warmed: this.warmed });
+  private framed(id: string, shownAt: number, movedAt: number): void {
+    const since = (at: number): number => Math.max(0, Math.round(at - this.asked.at));
+    this.starts.push({ id, startMs: since(shownAt), movingMs: since(movedAt), warmed: this.warmed });
     if (this.starts.length > 200) this.starts.shift();
   }
 

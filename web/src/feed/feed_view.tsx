@@ -68,7 +68,7 @@ export function FeedView({ list, startAt = 0, empty, onItem }: Props) {
   const low = Math.max(0, index - MOUNTED);
   return (
     <div class="feed" ref={viewport}>
-      <div class="track" role="feed" aria-label={t("feedLabel")} aria-busy={list.loading.value} ref={track} style={{ "--at": index }}>
+      <div class="track" {...(items.length > 0 ? feedRole(list) : {})} ref={track} style={{ "--at": index }}>
         {items.slice(low, index + MOUNTED + 1).map((item, offset) => (
           <Slide
             key={item.id}
@@ -92,6 +92,11 @@ export function FeedView({ list, startAt = 0, empty, onItem }: Props) {
       )}
     </div>
   );
+}
+
+/** A feed must have articles: an empty one is only a place. */
+function feedRole(list: FeedList) {
+  return { role: "feed", "aria-label": t("feedLabel"), "aria-busy": list.loading.value } as const;
 }
 
 function FeedState({ list, empty }: { list: FeedList; empty?: { title: string; hint: string } }) {

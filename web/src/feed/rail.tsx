@@ -21,25 +21,23 @@ export function Rail({ item, list, deck, onComments, onOptions }: Props) {
         type="button"
         class={`rail-button like ${item.liked ? "is-on" : ""}`}
         aria-pressed={item.liked}
-        aria-label={t(item.liked ? "unlike" : "like")}
         onClick={() => setLike(list, deck, item, !item.liked)}
       >
         <span class="rail-icon">
           <Heart fill="currentColor" aria-hidden="true" />
         </span>
-        <span class="rail-count">{count(item.likeCount)}</span>
+        <Count label={t("like")} n={item.likeCount} />
       </button>
-      <button type="button" class="rail-button" aria-label={t("comments")} onClick={onComments}>
+      <button type="button" class="rail-button" onClick={onComments}>
         <span class="rail-icon">
           <MessageCircle fill="currentColor" aria-hidden="true" />
         </span>
-        <span class="rail-count">{count(item.commentCount)}</span>
+        <Count label={t("comments")} n={item.commentCount} />
       </button>
       <button
         type="button"
         class={`rail-button save ${isSaved ? "is-on" : ""}`}
         aria-pressed={isSaved}
-        aria-label={t(isSaved ? "unbookmark" : "bookmark")}
         onClick={() => setSaved(item, !isSaved)}
       >
         <span class="rail-icon">
@@ -47,11 +45,11 @@ export function Rail({ item, list, deck, onComments, onOptions }: Props) {
         </span>
         <span class="rail-count">{t("bookmark")}</span>
       </button>
-      <button type="button" class="rail-button" aria-label={t("share")} onClick={() => void shareVideo(list, deck, item)}>
+      <button type="button" class="rail-button" onClick={() => void shareVideo(list, deck, item)}>
         <span class="rail-icon">
           <Forward fill="currentColor" class="mirror" aria-hidden="true" />
         </span>
-        <span class="rail-count">{count(item.shareCount)}</span>
+        <Count label={t("share")} n={item.shareCount} />
       </button>
       <button type="button" class="rail-button" aria-label={t("options")} onClick={onOptions}>
         <span class="rail-icon">
@@ -59,6 +57,15 @@ export function Rail({ item, list, deck, onComments, onOptions }: Props) {
         </span>
       </button>
     </div>
+  );
+}
+
+/** The name is read out, the number is seen; both make the button's name. */
+function Count({ label, n }: { label: string; n: number }) {
+  return (
+    <span class="rail-count">
+      <span class="visually-hidden">{label}</span> {count(n)}
+    </span>
   );
 }
 

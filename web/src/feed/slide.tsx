@@ -125,8 +125,7 @@ function SoundButton({ deck }: { deck: Deck }) {
     <button
       type="button"
       class="sound-button"
-      aria-pressed={!muted}
-      aria-label={t(muted ? "unmute" : "mute")}
+      aria-label={muted ? undefined : t("mute")}
       data-no-swipe
       onClick={() => {
         prefer({ muted: !muted });

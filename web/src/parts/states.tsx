@@ -11,15 +11,17 @@ export function Spinner({ label }: { label?: string }) {
   );
 }
 
-type NoteProps = { icon: LucideIcon; title: string; hint?: string; children?: ComponentChildren };
+/** `inside`: below a heading of its own; otherwise the note is all there is, and its title the page's. */
+type NoteProps = { icon: LucideIcon; title: string; hint?: string; inside?: boolean; children?: ComponentChildren };
 
-export function Note({ icon: Picture, title, hint, children }: NoteProps) {
+export function Note({ icon: Picture, title, hint, inside, children }: NoteProps) {
+  const Heading = inside ? "h2" : "h1";
   return (
     <div class="note">
       <span class="note-icon">
         <Picture size={34} strokeWidth={1.6} aria-hidden="true" />
       </span>
-      <h2>{title}</h2>
+      <Heading class="note-title">{title}</Heading>
       {hint && <p>{hint}</p>}
       {children}
     </div>

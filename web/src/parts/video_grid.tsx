@@ -36,11 +36,11 @@ function Tile({ item, onOpen }: { item: FeedItem; onOpen: () => void }) {
     <a
       class="tile"
       href={links.video(item.id)}
-      aria-label={t("videoBy", { name: item.user.displayName, title: item.title })}
       style={placeholder ? { backgroundImage: `url(${placeholder})` } : {}}
       onClick={onOpen}
     >
       {item.thumbnail && <img src={item.thumbnail} alt="" loading="lazy" decoding="async" />}
+      <span class="visually-hidden">{t("videoBy", { name: item.user.displayName, title: item.title })}</span>
       <span class="tile-foot">
         <Play size={14} fill="currentColor" aria-hidden="true" /> {count(item.viewCount)}
       </span>

@@ -16,7 +16,8 @@ import { loadedStreamModule } from "./stream_module";
 import { WatchMeter } from "./watch_meter";
 
 export type PlayerEvents = {
-  onFrame: () => void;
+  /** First frame on screen, and the first that follows it: for a prepared clip they differ by the decoder's wake-up. */
+  onFrame: (shownAt: number, movedAt: number) => void;
   onTime: (seconds: number, duration: number) => void;
   onBlocked: () => void;
   onState: (state: "playing" | "paused" | "waiting" | "failed") => void;
@@ -39,6 +40,8 @@ export class ClipPlayer {
   private upgradeTried = false;
   private lastTime = 0;
   private cancelFrame: (() => void) | null = null;
+  /** The first frame has been given to the compositor: it is on screen as soon as the slide is. */
+  private painted = false;
   private readonly teardown = new AbortController();
 
   constructor(
@@ -82,7 +85,11 @@ export class ClipPlayer {
       return;
     }
     this.prefixes.warm(this.clip, next);
-    if (warmth === "buffered" && loadedStreamModule() && !this.stream && !this.lead.src) this.openStream(this.lead, 0);
+    if (warmth !== "buffered" || !loadedStreamModule() || this.stream || this.lead.src) return;
+    this.openStream(this.lead, 0);
+    this.cancelFrame = onNextFrame(this.lead, () => {
+      this.painted = true;
+    });
   }
 
   /** Become the clip being watched. `askedAt` is the performance.now() of the tap or swipe. */
@@ -102,7 +109,9 @@ export class ClipPlayer {
     else if (!this.lead.currentSrc && !this.lead.src) this.lead.src = start === "native" ? this.clip.masterUrl : this.clip.mp4Url;
     this.play();
     this.cancelFrame?.();
-    this.cancelFrame = onNextFrame(this.lead, (at) => this.firstFrame(at));
+    let shownAt = Number.POSITIVE_INFINITY;
+    if (this.painted) requestAnimationFrame(() => requestAnimationFrame((at) => (shownAt = at)));
+    this.cancelFrame = onNextFrame(this.lead, (at) => this.firstFrame(Math.min(shownAt, at), at));
   }
 
   /** The viewer moved on: stop, rewind, fetch nothing more. */
@@ -188,10 +197,10 @@ export class ClipPlayer {
     if (this.active) this.play();
   }
 
-  private firstFrame(at: number): void {
-    this.meter.firstFrame(at);
-    this.meter.moving(at);
-    this.events.onFrame();
+  private firstFrame(shownAt: number, movedAt: number): void {
+    this.meter.firstFrame(shownAt);
+    this.meter.moving(shownAt);
+    this.events.onFrame(shownAt, movedAt);
   }
 
   private tick(): void {
@@ -238,6 +247,7 @@ export class ClipPlayer {
   }
 
   private release(): void {
+    this.painted = false;
     this.lead.removeAttribute("src");
     this.lead.load();
   }

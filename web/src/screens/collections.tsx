@@ -34,7 +34,7 @@ function Collection({ list, icon: Picture, title }: { list: FeedList; icon: type
         <h1 dir="auto">{title}</h1>
       </header>
       {problem && <Retry icon={Picture} title={t("missingTitle")} hint={problem.message} onRetry={() => void list.retry()} />}
-      {empty && <Note icon={Picture} title={t("noVideos")} />}
+      {empty && <Note inside icon={Picture} title={t("noVideos")} />}
       <VideoGrid list={list} />
     </section>
   );

@@ -25,7 +25,7 @@ export function InboxScreen() {
           </button>
         ))}
       </div>
-      {tab === "notifications" ? <Notices /> : <Note icon={MessagesSquare} title={t("messagesSoon")} hint={t("messagesSoonHint")} />}
+      {tab === "notifications" ? <Notices /> : <Note inside icon={MessagesSquare} title={t("messagesSoon")} hint={t("messagesSoonHint")} />}
     </section>
   );
 }
@@ -46,7 +46,7 @@ function Notices() {
     );
   }, []);
   if (notices === null) return <Spinner />;
-  if (notices.length === 0) return <Note icon={Bell} title={t("inboxEmpty")} hint={t("inboxEmptyHint")} />;
+  if (notices.length === 0) return <Note inside icon={Bell} title={t("inboxEmpty")} hint={t("inboxEmptyHint")} />;
   return (
     <ul class="people">
       {notices.map((notice) => (

@@ -51,7 +51,7 @@ function Profile({ user }: { user: User }) {
       </header>
       <Figures user={user} />
       <h2 class="section-title">{t("videos")}</h2>
-      {empty ? <Note icon={Clapperboard} title={t("noVideos")} {...(mine ? { hint: t("noVideosOwn") } : {})} /> : <VideoGrid list={list} />}
+      {empty ? <Note inside icon={Clapperboard} title={t("noVideos")} {...(mine ? { hint: t("noVideosOwn") } : {})} /> : <VideoGrid list={list} />}
     </section>
   );
 }

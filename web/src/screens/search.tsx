@@ -159,7 +159,7 @@ function Results({ q }: { q: string }) {
 }
 
 function Nothing({ q }: { q: string }) {
-  return <Note icon={SearchX} title={t("noResults", { q })} hint={t("noResultsHint")} />;
+  return <Note inside icon={SearchX} title={t("noResults", { q })} hint={t("noResultsHint")} />;
 }
 
 function VideoResults({ q }: { q: string }) {

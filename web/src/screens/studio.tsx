@@ -27,7 +27,7 @@ export function StudioScreen() {
           </button>
         ))}
       </div>
-      {tab === "videos" ? <OwnVideos userId={user.id} /> : <Note icon={ChartColumn} title={t("analyticsSoon")} hint={t("analyticsSoonHint")} />}
+      {tab === "videos" ? <OwnVideos userId={user.id} /> : <Note inside icon={ChartColumn} title={t("analyticsSoon")} hint={t("analyticsSoonHint")} />}
     </section>
   );
 }
@@ -39,7 +39,7 @@ function OwnVideos({ userId }: { userId: string }) {
   if (list.problem.value) return <Retry icon={CloudOff} title={t("feedFailed")} hint={list.problem.value.message} onRetry={() => void list.retry()} />;
   if (list.exhausted.value && list.items.value.length === 0)
     return (
-      <Note icon={Clapperboard} title={t("noVideos")} hint={t("noVideosOwn")}>
+      <Note inside icon={Clapperboard} title={t("noVideos")} hint={t("noVideosOwn")}>
         <a href="/upload" class="button primary">
           {t("create")}
         </a>
