@@ -27,6 +27,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     explore_every: int | None = None
     diversity_theta: float | None = None
+    shadow: bool = False
+    """Its viewers are served by control; its own list is made beside it and compared, nothing more."""
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,7 +43,20 @@ class Arms:
         if self._experiment is None:
             return CONTROL
         arm = self._experiment.assign(viewer_id)
-        return arm if arm in self._recommenders and arm not in self._stopped else CONTROL
+        if arm not in self._recommenders or arm in self._stopped or self._shadowed(arm):
+            return CONTROL
+        return arm
+
+    def shadow_of(self, viewer_id: str) -> str | None:
+        """The arm whose list is made beside control's for this viewer, if one is tried out that way."""
+        if self._experiment is None:
+            return None
+        arm = self._experiment.assign(viewer_id)
+        usable = arm in self._recommenders and arm not in self._stopped and self._shadowed(arm)
+        return arm if usable else None
+
+    def _shadowed(self, arm: str) -> bool:
+        return self._experiment is not None and arm != CONTROL and self._experiment.arms[arm].shadow
 
     def recommender(self, arm: str) -> Recommender:
         return self._recommenders[arm]

@@ -19,6 +19,15 @@ class FeedMetrics:
         self.events = Counter(
             "feed_watch_events_total", "Watch events by what became of them.", ["kind"], registry=registry
         )
+        self.shadow_overlap = Histogram(
+            "feed_shadow_overlap_ratio",
+            "Share of the first 20 places that a shadowed arm has in common with what was served.",
+            buckets=[n / 10 for n in range(1, 11)],
+            registry=registry,
+        )
+        self.shadow_failures = Counter(
+            "feed_shadow_failures_total", "Lists of a shadowed arm that failed or fell back.", registry=registry
+        )
         self.viral = Counter("feed_viral_alarms_total", "Videos that began to go viral here.", registry=registry)
         self.pools_s = Gauge("feed_pools_seconds", "Time the shared lists took to make.", registry=registry)
         self.waiting_rows = Gauge(

@@ -58,11 +58,11 @@ class PlaceMaker:
         """Hand out `need` more places: from the tail, a new list, what the last session showed, or seen videos."""
         arm = self._ranking.arms.arm_of(viewer.id)
         state = self._state(viewer, record, relations, session)
-        session, lesser = await self._fresh_tail(session, state, need, arm)
+        session, lesser = await self._fresh_tail(session, state, need, arm, viewer)
         taken, tail = self._take(session.tail, state, need)
         if len(taken) < need:
             state = self._state(viewer, record, relations, session.handed_out(taken, tail=()), again=True)
-            more, lesser = await self._generate(state, arm)
+            more, lesser = await self._generate(state, arm, viewer)
             second, tail = self._take(more, state, need - len(taken))
             taken += second
         if not taken and not session.position:
@@ -72,7 +72,9 @@ class PlaceMaker:
         await self._exposures.granted([pick.video_id for pick in taken if pick.source is Source.EXPLORE])
         return session.handed_out(taken, tail=tail), taken, lesser
 
-    async def _fresh_tail(self, session: Session, state: ViewerState, need: int, arm: str) -> tuple[Session, bool]:
+    async def _fresh_tail(
+        self, session: Session, state: ViewerState, need: int, arm: str, viewer: Viewer
+    ) -> tuple[Session, bool]:
         enough = len(session.tail) >= need
         if enough and not session.stale:
             return session, False
@@ -82,14 +84,14 @@ class PlaceMaker:
                 return session.with_tail(self._cached_first(ranked.picks), retrieved=False), ranked.degraded
             except Unavailable:
                 return session, True  # the old order is better than none
-        picks, lesser = await self._generate(state, arm)
+        picks, lesser = await self._generate(state, arm, viewer)
         return session.with_tail(self._cached_first(picks), retrieved=True), lesser
 
     def _cached_first(self, picks: tuple[Pick, ...]) -> tuple[Pick, ...]:
         """Near ties go to what is in this PoP's cache: it starts faster. Nobody moves by more than one place."""
         return cached_first(picks, self._is_cached, head=_CACHE_LOOKS)
 
-    async def _generate(self, state: ViewerState, arm: str) -> tuple[tuple[Pick, ...], bool]:
+    async def _generate(self, state: ViewerState, arm: str, viewer: Viewer) -> tuple[tuple[Pick, ...], bool]:
         try:
             ranked = await self._ranking.recommend(state, count=self._settings.session_items, arm=arm)
         except Unavailable as err:
@@ -98,6 +100,10 @@ class PlaceMaker:
             return self._ranking.popular(state, count=self._settings.session_items), True
         if ranked.degraded:
             self._metrics.fallbacks.labels("ranker").inc()
+            self._ranking.arms.stop(arm, "its ranker failed")
+        shadow = self._ranking.arms.shadow_of(viewer.id)
+        if shadow is not None:
+            self._ranking.shadow(state, ranked.picks, arm=shadow)
         return ranked.picks, ranked.degraded
 
     def _take(self, tail: tuple[Pick, ...], state: ViewerState, need: int) -> tuple[tuple[Pick, ...], tuple[Pick, ...]]:

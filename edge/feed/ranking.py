@@ -25,6 +25,8 @@ from inference.feed.sources import Source, visible
 from inference.feed.viewer import ViewerState
 
 _log = logging.getLogger(__name__)
+_COMPARED = 20
+"""Places at the head of two lists that a shadow compares."""
 
 
 class Ranking:
@@ -65,6 +67,7 @@ class Ranking:
         self._rebuild_executor = ThreadPoolExecutor(1, thread_name_prefix="rank-rebuild")
         self._rebuilding: asyncio.Future[None] | None = None
         self._pools_cost_s = 0.0
+        self._shadowing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def open(self, *, after_upkeep: Callable[[Pools], Awaitable[None]]) -> None:
@@ -75,6 +78,9 @@ class Ranking:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._shadowing is not None:
+            self._shadowing.cancel()
+            await asyncio.gather(self._shadowing, return_exceptions=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._upkeep_executor.shutdown(wait=False, cancel_futures=True)
         self._rebuild_executor.shutdown(wait=False, cancel_futures=True)
@@ -91,6 +97,28 @@ class Ranking:
         """The tail in a new order. Raises Unavailable as `recommend`."""
         now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
         return await self._run(lambda: recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng))
+
+    def shadow(self, state: ViewerState, served: tuple[Pick, ...], *, arm: str) -> None:
+        """Make the arm's list beside the one served and measure how alike they are. One at a time; never waited for."""
+        if self._shadowing is None or self._shadowing.done():
+            self._shadowing = asyncio.create_task(self._compare(state, served, arm), name="feed-shadow")
+
+    async def _compare(self, state: ViewerState, served: tuple[Pick, ...], arm: str) -> None:
+        now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        try:
+            ranked = await asyncio.get_running_loop().run_in_executor(
+                self._upkeep_executor,
+                lambda: recommender.recommend(self._pools_for(now_s), state, count=len(served), now_s=now_s, rng=rng),
+            )
+        except Exception:
+            _log.exception("a shadowed arm failed", extra={"event": "shadow_failed", "arm": arm})
+            self._metrics.shadow_failures.inc()
+            return
+        if ranked.degraded:
+            self._metrics.shadow_failures.inc()
+        head = {pick.video_id for pick in served[:_COMPARED]}
+        common = head & {pick.video_id for pick in ranked.picks[:_COMPARED]}
+        self._metrics.shadow_overlap.observe(len(common) / max(len(head), 1))
 
     def popular(self, state: ViewerState, *, count: int) -> tuple[Pick, ...]:
         """Trending and popular videos in turn without any model: the fallback. Well under a millisecond."""

@@ -168,3 +168,21 @@ async def test_the_running_feed_raises_the_alarm_by_itself(make_world: MakeWorld
     async with asyncio.timeout(5):
         await world.delivery.ordered.wait()
     assert "/120/" in world.delivery.orders[0].path
+
+
+async def test_a_shadowed_arm_is_measured_and_serves_nobody(make_world: MakeWorld) -> None:
+    experiment = Experiment(name="try", arms={"new": Arm(share=1.0, explore_every=0, shadow=True)})
+    world = await make_world(videos=200, experiment=experiment)
+    page = await world.feed.page(Viewer(id="d:1"), count=20, cursor=None)
+    assert sum(item.why.source == "explore" for item in page.videos) == 2  # control's list
+    token = read_token(page.videos[0].impression)
+    assert token is not None
+    assert token.arm == f"try={CONTROL}"
+    ranking = world.feed.ranking
+    assert ranking._shadowing is not None
+    await ranking._shadowing
+    compared = {
+        sample.name: sample.value for metric in ranking._metrics.shadow_overlap.collect() for sample in metric.samples
+    }
+    assert compared["feed_shadow_overlap_ratio_count"] == 1
+    assert compared["feed_shadow_overlap_ratio_sum"] > 0.5
