@@ -16,7 +16,8 @@ CACHE = Path(__file__).resolve().parent.parent / ".cache" / "media"
 CLIP_S = 6
 _STRIDE_S = 17
 """Seconds of film from one clip's start to the next: every clip shows another scene."""
-_PER_CREATOR = 30
+PER_CREATOR = 10
+"""A feed spreads creators; the cold run swipes through one profile after the other."""
 
 
 def cut_clips(count: int) -> list[Path]:
@@ -43,10 +44,10 @@ def _cut(film: Path, clip: Path, *, start_s: int) -> None:
 def upload(platform: ThrowawayPlatform, clips: list[Path]) -> list[str]:
     """The video ids, in order. Raises RuntimeError when one is not ready."""
     ids: list[str] = []
-    for number in range(0, len(clips), _PER_CREATOR):
-        creator = f"bench_{number // _PER_CREATOR}"
+    for number in range(0, len(clips), PER_CREATOR):
+        creator = f"bench_{number // PER_CREATOR}"
         sent = platform.popreel(
-            "upload", *clips[number : number + _PER_CREATOR], "--as", creator, "--json", timeout_s=1800
+            "upload", *clips[number : number + PER_CREATOR], "--as", creator, "--json", timeout_s=1800
         )
         if sent.returncode != 0:
             raise RuntimeError(f"upload failed: {sent.stdout[-600:]}{sent.stderr[-600:]}")

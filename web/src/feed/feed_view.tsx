@@ -14,6 +14,8 @@ import { attachSwipe } from "./swipe";
 
 /** Slides mounted on either side of the active one. */
 const MOUNTED = 2;
+/** At the end of what there is, look again this often. */
+const ASK_AGAIN_MS = 4_000;
 
 type Props = { list: FeedList; startAt?: number; empty?: { title: string; hint: string }; onItem?: (id: string) => void };
 
@@ -46,6 +48,12 @@ export function FeedView({ list, startAt = 0, empty, onItem }: Props) {
     if (item) onItem?.(item.id);
   }, [items, index, list, deck]);
   useEffect(() => () => deck.close(), [deck]);
+  const nearEnd = items.length - index <= REFILL_AHEAD;
+  useEffect(() => {
+    if (!nearEnd) return;
+    const timer = setInterval(() => void list.more(), ASK_AGAIN_MS); // an empty page means nothing new just then
+    return () => clearInterval(timer);
+  }, [nearEnd, list]);
   useEffect(() => {
     const stop = attachSwipe(viewport.current!, {
       canStep,
