@@ -1,11 +1,11 @@
-"""The origin: accounts, uploads, the life of a video, engagement and search, on sharded Postgres.
+"""The origin: accounts, uploads and the life of a video on sharded Postgres, and the shield before the object store.
 
-Path of an upload:
-1. `uploads` gives a ticket (limits first), takes parts in any order into an S3 multipart upload, or tus, or presigned
-2. complete: one transaction on the video's shard: the row is `uploaded`, an outbox record, a job
-3. a worker (`python -m origin.worker`) claims the job under a lease; `packaging` drives the packager and stores files
-4. the first rung publishes: compare-and-set to `ready` with the manifest and an outbox record (`lifecycle`)
-5. the relay (`background`) moves outbox records, in order, into the catalogue log that PoPs follow (`catalogue`)
-6. `media` serves the files to PoPs; `events` takes their watch events, each counted once
-7. `engagement`, `social`, `search` and `accounts` hold what people do and who they are
+Path of a request:
+1. service.py composes: settings -> stores.py (pools, Valkey, S3, listeners) -> routes by subject -> background duties
+2. foundation.http decodes and authorises; a route method asks limits.py, then a store or a pure core
+3. a write enters its logical shard (`Shards.write`): rows, outbox records and jobs change in one transaction
+4. the relay moves outbox records into one dense log; projections make of it the catalogue log and revocations
+5. consumers.py brings copies on other shards up to date, sends purge orders, feeds the Valkey stream
+6. a worker (worker.py, packaging/) claims jobs, packages, publishes by compare-and-set, or erases
+7. PoPs follow the catalogue log, fetch /videos/ through media/, and send watch events to events/
 """

@@ -33,8 +33,6 @@ _AWAY = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
-    ConnectionError,
-    OSError,
 )
 
 
@@ -43,8 +41,8 @@ class PoolLimits:
     """Connections per server and pool, and how long callers wait."""
 
     size: int = 10
-    acquire_timeout_s: float = 5.0
-    connect_timeout_s: float = 2.0
+    acquire_timeout_s: float = 8.0
+    connect_timeout_s: float = 5.0
     statement_timeout_s: float = 15.0
     statement_cache: int = 256
     """0 behind pgbouncer in transaction mode."""
@@ -130,8 +128,8 @@ class Server:
             yield connection
         except _AWAY as err:
             raise self._unavailable() from err
-        except asyncpg.InterfaceError as err:
-            if connection.is_closed():  # the server went away between two statements
+        except (asyncpg.InterfaceError, OSError) as err:
+            if connection.is_closed():  # the server went away; otherwise it is the caller's own error
                 raise self._unavailable() from err
             raise
         finally:
@@ -146,7 +144,7 @@ class Server:
             raise ShardUnavailable(
                 f"database server {self.name} is too busy at this moment, try again", retry_after_s=RETRY_AFTER_S
             ) from err
-        except (*_AWAY, asyncpg.InterfaceError) as err:
+        except (*_AWAY, asyncpg.InterfaceError, OSError) as err:
             _log.warning("database away", extra={"event": "database_away", "server": self.name, "cause": repr(err)})
             self._down_until[id(pool)] = asyncio.get_running_loop().time() + RETRY_AFTER_S
             raise self._unavailable() from err
