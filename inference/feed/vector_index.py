@@ -90,17 +90,19 @@ class FaissIvfIndex:
         self._index.train(vectors)
         self._index.add(vectors)
         self.probes = self._enough_probes(vectors, recall=recall, k=min(k, len(vectors)), seed=seed)
+        self.probes_half = self._enough_probes(vectors, recall=recall, k=min(2 * k, len(vectors)), seed=seed)
+        """Lists needed when a filter leaves half of the rows: its k nearest are among the 2k nearest of all."""
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
     def search(self, query: Matrix, k: int, *, allowed: NDArray[np.bool_] | None = None) -> tuple[Rows, Scores]:
-        return self._search(query, k, probes=self.probes, allowed=allowed)
+        return self._search(query, k, probes=self._probes_for(allowed), allowed=allowed)
 
     def save(self, path: Path) -> None:
         """Write the index; `load` reads a gigabyte in about a second."""
         faiss.write_index(self._index, str(path))
-        path.with_suffix(".probes").write_text(str(self.probes))
+        path.with_suffix(".probes").write_text(f"{self.probes} {self.probes_half}")
 
     @classmethod
     def load(cls, path: Path) -> FaissIvfIndex:
@@ -108,7 +110,7 @@ class FaissIvfIndex:
         index._index = faiss.read_index(str(path))
         index._quantizer = index._index.quantizer
         index._filter = _Filter()
-        index.probes = int(path.with_suffix(".probes").read_text())
+        index.probes, index.probes_half = map(int, path.with_suffix(".probes").read_text().split())
         return index
 
     def _search(self, query: Matrix, k: int, *, probes: int, allowed: NDArray[np.bool_] | None) -> tuple[Rows, Scores]:
@@ -118,6 +120,13 @@ class FaissIvfIndex:
         scores, rows = self._index.search(query[None].astype(np.float32), k, params=parameters)
         found = rows[0] >= 0
         return rows[0][found].astype(np.int64), scores[0][found]
+
+    def _probes_for(self, allowed: NDArray[np.bool_] | None) -> int:
+        """More lists the less a filter leaves: by the measured factor for each halving."""
+        if allowed is None:
+            return self.probes
+        halvings = -np.log2(max(self._filter.share(allowed), 1e-3))
+        return min(int(self.probes * (self.probes_half / self.probes) ** halvings) + 1, int(self._index.nlist))
 
     def _enough_probes(self, vectors: Matrix, *, recall: float, k: int, seed: int) -> int:
         """Fewest lists (in steps of a half) with which 48 blends of two random rows find `recall` of their k
@@ -141,14 +150,21 @@ class _Filter:
     """Keeps the packed form of the last filter: many searches use one. `allowed` must not be changed after use."""
 
     def __init__(self) -> None:
-        self._kept: tuple[NDArray[np.bool_], NDArray[np.uint8], Any] | None = None
+        self._kept: tuple[NDArray[np.bool_], NDArray[np.uint8], Any, float] | None = None
 
     def selector(self, allowed: NDArray[np.bool_]) -> Any:
+        return self._of(allowed)[2]
+
+    def share(self, allowed: NDArray[np.bool_]) -> float:
+        """How much of the rows it leaves, 0..1."""
+        return self._of(allowed)[3]
+
+    def _of(self, allowed: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.uint8], Any, float]:
         kept = self._kept
         if kept is None or kept[0] is not allowed:
             bitmap = np.packbits(allowed, bitorder="little")
-            kept = self._kept = (allowed, bitmap, _library.IDSelectorBitmap(bitmap))
-        return kept[2]
+            kept = self._kept = (allowed, bitmap, _library.IDSelectorBitmap(bitmap), float(allowed.mean()))
+        return kept
 
 
 def best(rows: Rows, scores: Scores, k: int) -> tuple[Rows, Scores]:
