@@ -106,9 +106,8 @@ def measure_first_byte(work: Path, objects: int, delay_ms: int) -> None:
             line.close()
     for name, times in taken.items():
         ratio = statistics.median(ours / theirs for ours, theirs in zip(times, taken["origin"], strict=True))
-        print(
-            f"first byte of a miss, origin {delay_ms} ms away: {name:6} {statistics.median(times):7.2f} ms  x{ratio:.2f}"
-        )
+        median = statistics.median(times)
+        print(f"first byte of a miss, origin {delay_ms} ms away: {name:6} {median:7.2f} ms  x{ratio:.2f}")
 
 
 async def measure_collapse(work: Path) -> None:

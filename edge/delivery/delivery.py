@@ -108,6 +108,7 @@ class Delivery:
             clock=clock,
             name=settings.name,
             cors_origin=settings.cors_origin,
+            embedders=frozenset(settings.embedding_hosts),
             ignored_fields=frozenset(name.lower().encode() for name in settings.drop_request_fields),
         )
         path = settings.cache_dir / "purges.ndjson" if settings.cache_dir else None
@@ -184,6 +185,8 @@ class Delivery:
             self.steps.prefetch_one,
             workers=self.settings.background_connections,
             max_queued=self.settings.prefetch_queue,
+            bytes_per_s=self.settings.prefetch_bytes_per_s,
+            clock=self.clock,
         )
         self._hints = PlayerHints(
             gatekeeper=self.gatekeeper,
@@ -223,28 +226,29 @@ class Delivery:
         """Straight to the origin, past the cache. Raises DeliveryError."""
         return await self._origins.ask(request)
 
-    async def bring_in(self, ask: Ask, span: Span | None) -> bool:
-        """Fetch what is missing of `span` (None: slice 0); False if nothing was. Raises DeliveryError."""
+    async def bring_in(self, ask: Ask, span: Span | None) -> int:
+        """Fetch what is missing of `span` (None: slice 0); its bytes, 0 if it was here. Raises DeliveryError."""
         stored = select(await self.store.find(ask.key), ask)
         fetched = False
         if stored is None or not stored.is_fresh(self.clock()):
             got = await self.fetcher.fetch(ask, stored if stored is not None and stored.has_validator else None)
             if isinstance(got, Private):
                 got.exchange.close()
-                return True
+                return 1
             stored, fetched = got.stored, True
         if stored.total <= 0:
-            return fetched
+            return int(fetched)
         wanted = stored.layout.span(0, stored.total) if span is None else Span(span.start, min(span.stop, stored.total))
         pieces = [piece.slice_index for piece in stored.layout.pieces(wanted)]
         fetched = fetched or not all(self.shelves.holds(stored.body_id, index) for index in pieces)
         chunks = self.source.read(
             stored, wanted, request=self.fetcher.origin_headers(ask.headers), priority=ask.priority
         )
+        size = 0
         async with aclosing(chunks):
-            async for _ in chunks:
-                pass
-        return fetched
+            async for chunk in chunks:
+                size += len(chunk)
+        return size if fetched else 0
 
     # -- purge, prefetch, figures ------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -42,14 +43,47 @@ class PrefetchCounts:
     cancelled: int = 0
 
 
-Fetch = Callable[[PrefetchOrder], Awaitable[bool]]
+Fetch = Callable[[PrefetchOrder], Awaitable[int]]
+BURST_S = 2.0
+"""Seconds of budget that may be used at once."""
+
+
+class ByteBudget:
+    """A bucket of bytes, filled at `bytes_per_s`. What is fetched is taken afterwards: its size is not known before."""
+
+    def __init__(self, bytes_per_s: int, clock: Callable[[], float]) -> None:
+        self._rate = bytes_per_s
+        self._clock = clock
+        self._held = bytes_per_s * BURST_S
+        self._at_s = clock()
+
+    def wait_s(self) -> float:
+        """How long until there is anything to spend."""
+        if not self._rate:
+            return 0.0
+        now_s = self._clock()
+        self._held = min(self._rate * BURST_S, self._held + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        return max(0.0, -self._held / self._rate)
+
+    def take(self, size: int) -> None:
+        self._held -= size
 
 
 class Prefetcher:
-    """A bounded queue and a few workers. `fetch` returns False when all of it was here already."""
+    """A bounded queue, a few workers and a byte budget. `fetch` returns 0 when all of it was here already."""
 
-    def __init__(self, fetch: Fetch, *, workers: int, max_queued: int) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        workers: int,
+        max_queued: int,
+        bytes_per_s: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._fetch = fetch
+        self._budget = ByteBudget(bytes_per_s, clock)
         self._max_queued = max_queued
         self._queue: list[tuple[int, int, PrefetchOrder]] = []
         self._queued: set[tuple[str, Span | None]] = set()
@@ -108,6 +142,9 @@ class Prefetcher:
             while not self._queue:
                 self._work.clear()
                 await self._work.wait()
+            if (wait_s := self._budget.wait_s()) > 0:
+                await asyncio.sleep(min(wait_s, 1.0))
+                continue
             _, _, order = heapq.heappop(self._queue)
             self._under_way += 1
             try:
@@ -115,8 +152,9 @@ class Prefetcher:
             except Exception:  # whatever a hint leads to must not end the worker; viewers see their own errors
                 self.counts.failed += 1
             else:
-                self.counts.fetched += fetched
-                self.counts.present += not fetched
+                self._budget.take(fetched)
+                self.counts.fetched += fetched > 0
+                self.counts.present += fetched == 0
             finally:
                 self._queued.discard((order.path, order.span))
                 self._under_way -= 1

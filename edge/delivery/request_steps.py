@@ -32,6 +32,7 @@ from edge.delivery.rules.cache_control import RequestDirectives
 from edge.delivery.rules.cache_status import Forward
 from edge.delivery.rules.cmcd import NO_CMCD
 from edge.delivery.rules.field_filter import end_to_end, without
+from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.rules.storability import Refusal
 from edge.delivery.rules.structured_field import parse_list, quote
 from edge.delivery.store.response_store import Departure
@@ -75,6 +76,8 @@ class Course:
     started_s: float
     outcome: Outcome = Outcome.ERROR
     signed: bool = False
+    departure: Departure | None = None
+    """Why what was asked for is no longer stored; None if it never was (as far as is remembered)."""
 
 
 class RequestSteps:
@@ -82,6 +85,7 @@ class RequestSteps:
         self._delivery = delivery
         self._settings = delivery.settings
         self._name = cache_status.member_name(delivery.settings.name)
+        self._embedders = frozenset(delivery.settings.embedding_hosts)
         self._dropped = frozenset(name.lower() for name in delivery.settings.drop_request_fields)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -89,6 +93,8 @@ class RequestSteps:
         try:
             response = await self._run(course)
         except PopreelError as err:
+            if isinstance(err, RequestError):
+                course.outcome = Outcome.REFUSED
             response = self._problem(course, err)
         except ConnectionError:
             # The viewer left. An error raised here would be logged as ours; ending a dead connection is quiet.
@@ -130,6 +136,8 @@ class RequestSteps:
             raise LoopDetected(f"CDN-Loop names {self._name} already")
         if ask.method == "OPTIONS" and self._settings.cors_origin and cors.is_preflight(ask.headers):
             return web.Response(status=204, headers=cors.preflight_fields(self._settings.cors_origin))
+        if not may_embed([ask.headers[name] for name in ("Referer", "Origin") if name in ask.headers], self._embedders):
+            raise Forbidden("this site may not embed these videos")
         if self._settings.read_only and ask.method not in READS:
             raise MethodNotAllowed("media is only read: use GET or HEAD")
         course.signed = self._is_child(course.request) or self._delivery.gatekeeper.admit(ask.target)
@@ -180,6 +188,7 @@ class RequestSteps:
 
     async def _fetch(self, course: Course, ask: Ask, decision: Decision) -> web.StreamResponse:
         validating = decision.stored if decision.step is Step.VALIDATE else None
+        course.departure = self._delivery.store.why_absent(ask.key)
         try:
             got = await self._delivery.fetcher.fetch(ask, validating, interim=_relay(course.request))
         except (OriginUnreachable, OriginTimeout, OriginBroke, OriginFailed) as err:
@@ -226,7 +235,7 @@ class RequestSteps:
     async def _send_shared(self, course: Course, ask: Ask, got: Shared, decision: Decision) -> web.StreamResponse:
         if got.collapsed:
             self._delivery.tally.collapsed += 1
-        course.outcome = self._miss_outcome(ask, got, decision)
+        course.outcome = _miss_outcome(course, got, decision)
         status = cache_status.forwarded(
             self._name,
             decision.forward,
@@ -236,15 +245,6 @@ class RequestSteps:
             collapsed=got.collapsed,
         )
         return await self._send(course, ask, got.stored, status, fill=got.fill)
-
-    def _miss_outcome(self, ask: Ask, got: Shared, decision: Decision) -> Outcome:
-        if got.origin_status == 304:
-            return Outcome.REVALIDATED
-        if decision.stored is not None:
-            return Outcome.MISS_EXPIRED
-        if decision.forward is Forward.PARTIAL:
-            return Outcome.MISS_EVICTED
-        return _MISS_CLASS[self._delivery.store.why_absent(ask.key)]
 
     async def _send(
         self, course: Course, ask: Ask, stored: StoredResponse, status: str, *, fill: BodyFill | None = None
@@ -361,8 +361,8 @@ class RequestSteps:
 
     # -- prefetch ----------------------------------------------------------------------------------------------------
 
-    async def prefetch_one(self, order: PrefetchOrder) -> bool:
-        """Bring an order's bytes in; False if they were all here. Raises DeliveryError."""
+    async def prefetch_one(self, order: PrefetchOrder) -> int:
+        """Bring an order's bytes in; 0 if they were all here. Raises DeliveryError."""
         target = parse_target(order.path)
         ask = Ask(
             method="GET",
@@ -385,6 +385,16 @@ class RequestSteps:
     def _note(self, course: Course, *, status: int, body_bytes: int) -> None:
         elapsed = self._delivery.clock() - course.started_s
         self._delivery.tally.note(course.outcome, status=status, body_bytes=body_bytes, seconds=elapsed)
+
+
+def _miss_outcome(course: Course, got: Shared, decision: Decision) -> Outcome:
+    if got.origin_status == 304:
+        return Outcome.REVALIDATED
+    if decision.stored is not None:
+        return Outcome.MISS_EXPIRED
+    if decision.forward is Forward.PARTIAL:
+        return Outcome.MISS_EVICTED
+    return _MISS_CLASS[course.departure]
 
 
 async def _body_of(request: web.BaseRequest) -> AsyncIterator[bytes]:

@@ -99,6 +99,16 @@ class DeliverySettings(Settings, frozen=True, kw_only=True):
         bool,
         Meta(description="Refuse all unsigned paths, not only those the origin marks `Edge-Access: signed`."),
     ] = False
+    embedding_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Hosts whose pages may embed what is delivered, by Referer and Origin; `.example.org` takes in "
+            "subdomains. Empty: all. Requests that name no page pass."
+        ),
+    ] = ()
+    prefetch_bytes_per_s: Annotated[
+        int, Meta(ge=0, description="Budget of prefetch, bytes a second on average; 0: no limit.")
+    ] = 64 * MIB
     read_only: Annotated[
         bool, Meta(description="Answer 405 to anything but GET, HEAD and OPTIONS. On in a PoP: media is only read.")
     ] = False

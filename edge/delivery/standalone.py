@@ -98,11 +98,14 @@ async def serve_worker(settings: DeliverySettings, *, listen: str, admin: str | 
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             admin_host, admin_port = parse_listen(admin)
-            await web.TCPSite(runner, admin_host, admin_port + slot).start()
+            await web.TCPSite(runner, admin_host, admin_port + slot if admin_port else 0).start()
+            admin = "{}:{}".format(*runner.addresses[0][:2])
         server = await serve_edge(delivery, host=host, port=port, reuse_port=settings.workers > 1)
         stack.push_async_callback(server.close)
         gc.freeze()  # what is here now stays: no collection need look at it again
-        _log.info("listening", extra={"event": "listening", "listen": f"{host}:{server.port}", "slot": slot})
+        _log.info(
+            "listening", extra={"event": "listening", "listen": f"{host}:{server.port}", "admin": admin, "slot": slot}
+        )
         await stop.wait()
         _log.info("draining", extra={"event": "draining", "slot": slot})
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 
 from edge.delivery.lane.link import link_of
 from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
 from edge.delivery.lane.request_head import OPAQUE, HeaderBlock, read_block, split_cmcd
 from edge.delivery.rules import cache_status, cmsd
+from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.store.ram_tier import RamTier
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
@@ -33,6 +35,7 @@ class FastLane:
         name: str,
         cors_origin: str = "",
         ignored_fields: frozenset[bytes] = frozenset(),
+        embedders: frozenset[str] = frozenset(),
     ) -> None:
         self._ram = ram
         self._tally = tally
@@ -41,6 +44,7 @@ class FastLane:
         self._status_name = cache_status.member_name(name)
         self._cors_origin = cors_origin
         self._ignored_fields = ignored_fields
+        self._embedders = embedders
         self._targets: dict[bytes, tuple[PreparedHit, float]] = {}
         self._targets_of: dict[str, set[bytes]] = {}
         self._blocks: dict[bytes, HeaderBlock] = {}
@@ -89,6 +93,9 @@ class FastLane:
         known = self._blocks.get(block)
         if known is None:
             known = read_block(block, ignored=self._ignored_fields)
+            sources = [value.decode("latin-1") for name, value in known.fields if name in (b"referer", b"origin")]
+            if not may_embed(sources, self._embedders):
+                known = dataclasses.replace(known, is_plain=False)  # the slow lane refuses it
             if len(block) <= MAX_BLOCK_BYTES and known is not OPAQUE:
                 if len(self._blocks) >= MAX_BLOCKS:
                     self._blocks.clear()

@@ -69,3 +69,25 @@ async def test_one_stored_object_serves_many_tokens(signed_edge):
         got = await signed_edge.get(f"/t/{token(expires_s=expires_s)}/videos/us/7/a.mp4")
         assert got.status == 200
     assert len(signed_edge.origin.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ({}, 200),
+        ({"referer": "https://app.test/feed"}, 200),
+        ({"origin": "https://app.test"}, 200),
+        ({"referer": "https://a.b.friend.test/x"}, 200),
+        ({"referer": "https://friend.test/x"}, 403),
+        ({"referer": "https://evil.test/app.test"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "https://app.test", "referer": "https://evil.test/"}, 403),
+        ({"referer": "http://[bad"}, 403),
+    ],
+)
+async def test_other_sites_may_not_embed_in_either_lane(open_edge, source, status):
+    edge = await open_edge(embedding_hosts=("app.test", ".friend.test"))
+    edge.origin.script = lambda asked: Reply(headers={"Cache-Control": "max-age=9"}, body=b"x")
+    assert (await edge.get("/v.mp4", **source)).status == status
+    await edge.get("/v.mp4")
+    assert (await edge.get("/v.mp4", **source)).status == status

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from edge.delivery.errors import OriginBroke, OriginBusy
-from edge.delivery.prefetcher import Prefetcher, PrefetchOrder, PrefetchPriority
+from edge.delivery.prefetcher import ByteBudget, Prefetcher, PrefetchOrder, PrefetchPriority
 from edge.delivery.standalone import parse_size
 from edge.delivery.store import purge_journal, slice_file
 from edge.delivery.store.layout import Layout
@@ -164,11 +164,11 @@ async def test_a_full_prefetch_queue_keeps_the_urgent_and_a_group_can_be_cancell
     started, release = asyncio.Event(), asyncio.Event()
     fetched: list[str] = []
 
-    async def fetch(order: PrefetchOrder) -> bool:
+    async def fetch(order: PrefetchOrder) -> int:
         started.set()
         await release.wait()
         fetched.append(order.path)
-        return True
+        return 1
 
     prefetcher = Prefetcher(fetch, workers=1, max_queued=3)
     prefetcher.order([PrefetchOrder(path="/busy")], priority=PrefetchPriority.NEXT)
@@ -182,6 +182,21 @@ async def test_a_full_prefetch_queue_keeps_the_urgent_and_a_group_can_be_cancell
     assert fetched == ["/busy", "/feed"]
     assert (prefetcher.counts.dropped, prefetcher.counts.cancelled) == (1, 2)
     await prefetcher.close()
+
+
+def test_a_byte_budget_lets_bursts_pass_and_holds_the_average():
+    now_s = 0.0
+    budget = ByteBudget(1000, lambda: now_s)
+    assert budget.wait_s() == 0
+    budget.take(5000)  # 2000 were there
+    assert budget.wait_s() == 3
+    now_s = 3.0
+    assert budget.wait_s() == 0
+    now_s = 1000.0
+    budget.wait_s()
+    budget.take(2500)
+    assert budget.wait_s() == 0.5
+    assert ByteBudget(0, lambda: now_s).wait_s() == 0
 
 
 def record(journal: PurgeJournal, **what) -> None:
