@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 
 from foundation.wire.media import MediaManifest
 from packager.edits import Edits
@@ -143,7 +144,11 @@ class Session:
 
     def _wave(self, plan: _Plan, rungs: list[Rung], tap: Tap, made: Callable[[Rung], None]) -> None:
         jobs = [self._job(plan, rung, top=rung is rungs[-1]) for rung in rungs]
-        for rung, layout, avcc in run_wave(self._counted(plan, rungs), jobs, plan.scene.spec, tap):
+        # Down to half and less, averaging areas is as good as bicubic and takes 60 % of its time.
+        small = 2 * min(rungs[-1].width, rungs[-1].height) <= min(plan.scene.width, plan.scene.height)
+        interpolation = Interpolation.AREA if small else Interpolation.BICUBIC
+        pictures = self._counted(plan, rungs)
+        for rung, layout, avcc in run_wave(pictures, jobs, plan.scene.spec, tap, interpolation=interpolation):
             for name in self._release.add_rung(rung, layout, avcc, plan.sound):
                 self._file(name)
             made(rung)

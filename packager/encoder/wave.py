@@ -18,19 +18,24 @@ Tap = Callable[[int, av.VideoFrame, av.VideoFrame], None]
 
 
 def run_wave(
-    pictures: Iterator[tuple[int, av.VideoFrame]], jobs: Sequence[RungJob], spec: ShapeSpec, tap: Tap
+    pictures: Iterator[tuple[int, av.VideoFrame]],
+    jobs: Sequence[RungJob],
+    spec: ShapeSpec,
+    tap: Tap,
+    *,
+    interpolation: Interpolation = Interpolation.BICUBIC,
 ) -> Iterator[tuple[Rung, RungLayout, bytes]]:
     """Encode `jobs` (lowest first) from one pass over `pictures`. Yields (rung, layout, avcC)
     of each as it is final, in order.
 
-    The largest rung is scaled from the decoded picture, each smaller one from its neighbour above: a cascade touches
-    a third of the pixels that scaling every rung from the source would. On failure all threads are stopped and joined
-    by their own time limits, and the first cause is raised.
+    The largest rung is scaled from the decoded picture (`interpolation` is for that step), each smaller one from its
+    neighbour above: a cascade touches a third of the pixels that scaling every rung from the source would. On failure
+    all threads are told to stop and the first cause is raised.
     """
     stop = threading.Event()
     encoders = [RungEncoder(job, stop) for job in jobs]
     top = jobs[-1].rung
-    shaper = Shaper(spec, top.width, top.height, interpolation=Interpolation.BICUBIC)
+    shaper = Shaper(spec, top.width, top.height, interpolation=interpolation)
     cascade = _Cascade(encoders)
     try:
         for index, picture in pictures:
