@@ -31,7 +31,7 @@ bench: setup ## every benchmark (bench-NAME for one: bench/NAME.py)
 bench-%: setup
 	$(PYTHON_IN_VENV) -m bench.$(subst -,_,$*)
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml
+lock: setup ## bring requirements.lock up to date with pyproject.toml
 	@deploy/lock.sh
 
 clean: ## remove what was built or installed here; the data in .popreel stays
