@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from edge.delivery.decision import Decision, StaleCause, Step, decide, stale_all
 from edge.delivery.errors import DeliveryError, OriginBroke, OriginFailed, OriginTimeout, OriginUnreachable
 from edge.delivery.lane.link import link_of
 from edge.delivery.prefetcher import PrefetchOrder
-from edge.delivery.respond import EdgeResponse, send
+from edge.delivery.respond import EdgeResponse, body_of, relay_to, send
 from edge.delivery.rules import cache_status, cmsd
 from edge.delivery.rules.cache_control import RequestDirectives
 from edge.delivery.rules.cache_status import Forward
@@ -39,7 +38,6 @@ from edge.delivery.store.response_store import Departure
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Outcome
 from edge.delivery.upstream.body_fill import BodyFill
-from edge.delivery.upstream.connection import Interim
 from edge.delivery.upstream.fetcher import Private, Shared
 from edge.delivery.upstream.origin import OriginRequest
 from edge.delivery.upstream.priority_gate import Priority
@@ -190,7 +188,7 @@ class RequestSteps:
         validating = decision.stored if decision.step is Step.VALIDATE else None
         course.departure = self._delivery.store.why_absent(ask.key)
         try:
-            got = await self._delivery.fetcher.fetch(ask, validating, interim=_relay(course.request))
+            got = await self._delivery.fetcher.fetch(ask, validating, interim=relay_to(course.request))
         except (OriginUnreachable, OriginTimeout, OriginBroke, OriginFailed) as err:
             if (stale := await self._serve_stale(course, ask, decision, err)) is not None:
                 return stale
@@ -336,9 +334,9 @@ class RequestSteps:
                 method=ask.method,
                 target=ask.key,
                 headers=headers,
-                body=_body_of(request) if has_body else None,
+                body=body_of(request) if has_body else None,
                 body_length=request.content_length,
-                interim=_relay(request),
+                interim=relay_to(request),
             )
         )
         if 200 <= exchange.head.status < 400:
@@ -395,23 +393,3 @@ def _miss_outcome(course: Course, got: Shared, decision: Decision) -> Outcome:
     if decision.forward is Forward.PARTIAL:
         return Outcome.MISS_EVICTED
     return _MISS_CLASS[course.departure]
-
-
-async def _body_of(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    async for chunk in request.content.iter_any():
-        yield chunk
-
-
-def _relay(request: web.BaseRequest) -> Interim | None:
-    """Hands interim responses (102, 103) of the origin on at once; HTTP/1.0 clients must not see any."""
-    if request.version < (1, 1):
-        return None
-
-    def write(status: int, reason: str, headers: CIMultiDict[str]) -> None:
-        transport = request.transport
-        if transport is None or status == 100 or request.task.done():
-            return
-        lines = [f"HTTP/1.1 {status} {reason}", *(f"{n}: {v}" for n, v in end_to_end(headers).items())]
-        transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"))
-
-    return write

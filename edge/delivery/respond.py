@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from aiohttp import hdrs, web
@@ -12,8 +13,10 @@ from edge.delivery.answer import Answer
 from edge.delivery.ask import Ask
 from edge.delivery.errors import DeliveryError
 from edge.delivery.rules.byte_range import Span
+from edge.delivery.rules.field_filter import end_to_end
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.upstream.body_fill import BodyFill
+from edge.delivery.upstream.connection import Interim
 from edge.delivery.upstream.slice_source import SliceSource
 
 _BAD_REASON = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
@@ -131,3 +134,27 @@ async def _copy(response: EdgeResponse, fill: BodyFill, span: Span, stored: Stor
             chunk = part.read(cursor, piece.stop)
             cursor += len(chunk)
             await response.write(chunk)
+
+
+# -- the request's own side ------------------------------------------------------------------------------------------
+
+
+async def body_of(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """The body as it arrives, for passing on."""
+    async for chunk in request.content.iter_any():
+        yield chunk
+
+
+def relay_to(request: web.BaseRequest) -> Interim | None:
+    """Hands interim responses (102, 103) of the origin on at once; HTTP/1.0 clients must not see any."""
+    if request.version < (1, 1):
+        return None
+
+    def write(status: int, reason: str, headers: CIMultiDict[str]) -> None:
+        transport = request.transport
+        if transport is None or status == 100 or request.task.done():
+            return
+        lines = [f"HTTP/1.1 {status} {reason}", *(f"{n}: {v}" for n, v in end_to_end(headers).items())]
+        transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"))
+
+    return write

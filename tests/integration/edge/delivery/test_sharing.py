@@ -124,3 +124,14 @@ async def test_slices_beside_a_stream_are_fetched_by_those_who_are_far_ahead(edg
     whole, part = await asyncio.gather(edge.get("/v.bin"), edge.get("/v.bin", range="bytes=390000-399999"))
     assert whole.body == BODY
     assert part.body == BODY[390_000:]
+
+
+async def test_those_who_want_the_same_variant_gather_again(edge):
+    async def script(asked: Asked) -> Reply:
+        await asyncio.sleep(0.02)
+        return Reply(headers={"Cache-Control": "max-age=9", "Vary": "X-Who"}, body=asked.headers["X-Who"].encode())
+
+    edge.origin.script = script
+    answers = await asyncio.gather(*(edge.get("/a", x_who=str(n % 3)) for n in range(60)))
+    assert [got.body for got in answers] == [str(n % 3).encode() for n in range(60)]
+    assert len(edge.origin.asked) < 15  # alone each of the 40 that waited in vain would have asked
