@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
+from foundation.errors import BadInput
 from foundation.wire.media import MediaManifest
 from packager.edits import NO_EDITS, Edits
 from packager.engine import package
 from packager.errors import PackagingFailed
 from packager.events import Completed, Event
 from packager.limits import Limits
+
+
+def read_edits(text: str) -> Edits:
+    """Edits from JSON, or from the file named after an @: '{"speed": 2}', '@edits.json'. Raises BadInput."""
+    try:
+        data = Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
+        return msgspec.json.decode(data, type=Edits)
+    except OSError as err:
+        raise BadInput(f"cannot read the edits: {err}") from err
+    except msgspec.MsgspecError as err:
+        raise BadInput(f'the edits are not understood: {err}. Example: {{"trimStartMs": 500, "speed": 1.5}}') from err
 
 
 async def package_to_folder(

@@ -113,12 +113,21 @@ def package(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A video.", exists=True, dir_okay=False)],
     outdir: Annotated[Path, typer.Argument(help="Folder for the package; made if missing.", file_okay=False)],
+    edits: Annotated[
+        str | None, typer.Option(help='Edits as JSON, or @FILE: {"trimStartMs": 500, "speed": 1.5, "look": "noir"}.')
+    ] = None,
+    sound: Annotated[Path | None, typer.Option(help="Sound file of edits.sound.", exists=True, dir_okay=False)] = None,
+    partner: Annotated[
+        Path | None, typer.Option(help="Other clip of a duet or stitch.", exists=True, dir_okay=False)
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Make a fast-starting adaptive HLS package of one file; needs no running platform."""
     from popreel.commands.package import package_file
 
-    manifest = asyncio.run(package_file(_context(context).out, file, outdir, quiet=json))
+    manifest = asyncio.run(
+        package_file(_context(context).out, file, outdir, quiet=json, edits=edits, sound=sound, partner=partner)
+    )
     if json:
         _print_json(manifest)
 

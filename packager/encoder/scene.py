@@ -120,7 +120,7 @@ class Scene:
         if self.edits.sound is not None:
             own = None if own is None else scaled_by(own, self.edits.sound.original_volume)
         mix = self._with_partner(own, samples=samples, lead=lead)
-        if self.edits.sound is None or self.inputs.sound is None:
+        if self.edits.sound is None or self.inputs.sound is None:  # build_scene saw to it that both are there
             return mix
         over = overlay_blocks(self.inputs.sound, start_s=self.edits.sound.start_ms / 1000, total_samples=samples)
         over = scaled_by(over, self.edits.sound.volume)
@@ -141,6 +141,8 @@ class Scene:
 
 def build_scene(inputs: Inputs, *, edits: Edits, limits: Limits, out_dir: Path) -> Scene:
     """Survey the inputs and decide what the result is. Raises RefusedInput."""
+    if edits.sound is not None and inputs.sound is None:
+        raise RefusedInput(Refusal.EDITS, "The chosen sound is not there any more. Choose another one.")
     own = _part(inputs.source, edits, limits)
     rate = own.seen.rate
     if own.window.speed != 1:

@@ -9,12 +9,23 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from foundation.wire.media import MediaManifest
-from packager.cli import package_to_folder
+from packager.cli import package_to_folder, read_edits
+from packager.edits import NO_EDITS
 from packager.events import Event, Progress
 
 
-async def package_file(out: Console, file: Path, outdir: Path, *, quiet: bool) -> MediaManifest:
-    """Package `file` into `outdir` and say what was made. Raises RefusedInput, PackagingFailed."""
+async def package_file(
+    out: Console,
+    file: Path,
+    outdir: Path,
+    *,
+    quiet: bool,
+    edits: str | None = None,
+    sound: Path | None = None,
+    partner: Path | None = None,
+) -> MediaManifest:
+    """Package `file` into `outdir` and say what was made. Raises BadInput, RefusedInput, PackagingFailed."""
+    wanted = NO_EDITS if edits is None else read_edits(edits)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
     with Bars(*columns, console=out, disable=quiet) as bars:
         task = bars.add_task(file.name, total=1.0, what="")
@@ -23,7 +34,7 @@ async def package_file(out: Console, file: Path, outdir: Path, *, quiet: bool) -
             if isinstance(event, Progress):
                 bars.update(task, completed=event.fraction, what=str(event.stage))
 
-        manifest = await package_to_folder(file, outdir, on_event=show)
+        manifest = await package_to_folder(file, outdir, wanted, show, sound=sound, partner=partner)
         bars.update(task, completed=1.0, what="done")
     if not quiet:
         rungs = ", ".join(rendition.name for rendition in manifest.renditions)

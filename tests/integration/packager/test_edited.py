@@ -115,7 +115,8 @@ async def test_a_duet_shows_both_and_a_stitch_one_after_the_other(source: Path, 
 
 
 async def test_edits_that_cannot_be_done_are_refused(source: Path, tmp_path: Path) -> None:
-    for edits in (Edits(trim_start_ms=5000), Edits(partner=Partner(layout=Layout.DUET))):
+    absent = Edits(sound=SoundOverlay())
+    for edits in (Edits(trim_start_ms=5000), Edits(partner=Partner(layout=Layout.DUET)), absent):
         with pytest.raises(RefusedInput) as refused:
             await made(source, tmp_path, edits)
         assert refused.value.code == Refusal.EDITS

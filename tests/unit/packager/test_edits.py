@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from foundation.errors import BadInput
+from packager.cli import read_edits
 from packager.edits import NO_EDITS, Edits, Look, window_of
 from packager.errors import Refusal, RefusedInput
 
@@ -40,3 +44,12 @@ def test_a_window_without_a_usable_rest_is_refused(edits: Edits, code: Refusal) 
     with pytest.raises(RefusedInput) as refused:
         window_of(edits, source_duration_s=0.1 if edits is NO_EDITS else 5.0, min_duration_s=0.2)
     assert refused.value.code == code
+
+
+def test_edits_on_the_command_line_are_json_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "edits.json").write_text('{"speed": 0.5}')
+    assert read_edits('{"look": "sepia"}').look is Look.SEPIA
+    assert read_edits(f"@{tmp_path / 'edits.json'}").speed == 0.5
+    for wrong in ("{", '{"speed": 9}', f"@{tmp_path / 'none.json'}"):
+        with pytest.raises(BadInput):
+            read_edits(wrong)
