@@ -18,6 +18,8 @@ SCREENS = (
     "/", "/following", "/discover", "/search?q=rush", "/upload", "/inbox", "/studio", "/settings", "/@mira",
     "/interests", "/tag/city", "/no/such/page", "/login", "/signup",
 )  # fmt: skip
+IN_LIGHT = ("/", "/discover", "/upload", "/settings", "/@mira", "/signup")
+"""Every kind of surface once: the markup is the same, the colours are not."""
 _RUN = """async () => {
   const found = await axe.run(document, { resultTypes: ['violations'] });
   return found.violations.map(({ id, nodes }) => ({ id, where: nodes.map((node) => node.html.slice(0, 160)) }));
@@ -31,7 +33,7 @@ async def test_axe_finds_nothing_on_any_screen(visit: Visit, theme: str) -> None
     await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
     source = AXE.read_text("utf-8")
     found: dict[str, list[dict[str, Any]]] = {}
-    for screen in SCREENS:
+    for screen in SCREENS if theme == "dark" else IN_LIGHT:
         await visit.open(screen)
         await page.wait_for_load_state("networkidle")
         await page.evaluate(source)
