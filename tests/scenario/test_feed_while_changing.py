@@ -62,14 +62,14 @@ def test_recommending_while_rows_are_added_replaced_and_removed() -> None:
     readers = [threading.Thread(target=read, args=(seed,)) for seed in range(2)]
     for reader in readers:
         reader.start()
-    for video_id in range(301, 3001):
+    for video_id in range(301, 1801):
         put(video_id, vectors[video_id])
         if video_id % 3 == 0:
             put(video_id - 100, vectors[video_id - 150])
         if video_id % 5 == 0:
             columns.remove(video_id - 250)
             removed = removed | {video_id - 250}
-        if video_id % 900 == 0:
+        if video_id % 600 == 0:
             index.rebuild()
     while pages < 20 and not failures and all(reader.is_alive() for reader in readers):
         stop.wait(0.01)
@@ -77,4 +77,4 @@ def test_recommending_while_rows_are_added_replaced_and_removed() -> None:
     for reader in readers:
         reader.join(timeout=30)
     assert not failures, failures[0]
-    assert columns.live == 2700 + 300 - len(removed)
+    assert columns.live == 1800 - len(removed)
