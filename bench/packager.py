@@ -119,7 +119,9 @@ def video_kbps(path: Path, seconds: float) -> float:
 
 def ssim(source: Path, rung: Rung, path: Path) -> float:
     """SSIM of a rung against the source scaled to its size by Lanczos."""
-    graph = f"[0:v]scale={rung.width}:{rung.height}:flags=lanczos[r];[1:v][r]ssim"
+    # Both from zero: the peer's file starts with its reordering delay, ours does not.
+    graph = f"[0:v]setpts=PTS-STARTPTS,scale={rung.width}:{rung.height}:flags=lanczos[r]"
+    graph += ";[1:v]setpts=PTS-STARTPTS[d];[d][r]ssim"
     command = [FFMPEG, "-hide_banner", "-i", str(source), "-i", str(path), "-filter_complex", graph, "-f", "null", "-"]
     text = subprocess.run(command, capture_output=True, check=True).stderr.decode()
     return float(text.rsplit("All:", 1)[1].split()[0])

@@ -149,6 +149,8 @@ def h264_encoder(rung: Rung, colour: Colour, *, threads: int) -> VideoCodecConte
     encoder.color_primaries, encoder.color_trc, encoder.colorspace = colour.primaries, colour.transfer, colour.matrix
     encoder.color_range = 1
     encoder.flags |= Flags.global_header | Flags.closed_gop
+    # PyAV asks for slice threads unless told otherwise: x264 then cuts pictures up, for 5 % more bits at less quality.
+    encoder.thread_type = "FRAME"
     keyint = max(b - a for a, b in zip(rung.cuts, (*rung.cuts[1:], rung.total_frames), strict=True))
     encoder.options = {
         "preset": rung.preset,
