@@ -119,9 +119,10 @@ def video_kbps(path: Path, seconds: float) -> float:
 
 def ssim(source: Path, rung: Rung, path: Path) -> float:
     """SSIM of a rung against the source scaled to its size by Lanczos."""
-    # Both from zero: the peer's file starts with its reordering delay, ours does not.
-    graph = f"[0:v]setpts=PTS-STARTPTS,scale={rung.width}:{rung.height}:flags=lanczos[r]"
-    graph += ";[1:v]setpts=PTS-STARTPTS[d];[d][r]ssim"
+    # Both from zero (the peer's file starts with its reordering delay) and with the same tags (ours says BT.709 where
+    # the source says nothing, and FFmpeg would convert one of them for the comparison).
+    same = "setpts=PTS-STARTPTS,setparams=colorspace=bt709:range=tv:color_primaries=bt709:color_trc=bt709"
+    graph = f"[0:v]{same},scale={rung.width}:{rung.height}:flags=lanczos[r];[1:v]{same}[d];[d][r]ssim"
     command = [FFMPEG, "-hide_banner", "-i", str(source), "-i", str(path), "-filter_complex", graph, "-f", "null", "-"]
     text = subprocess.run(command, capture_output=True, check=True).stderr.decode()
     return float(text.rsplit("All:", 1)[1].split()[0])
