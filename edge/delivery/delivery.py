@@ -102,12 +102,15 @@ class Delivery:
         self._workers = self._make_workers()
         self._disk = self._make_disk()
         self.shelves = Shelves(RamTier(settings.ram_bytes), self._disk)
+        self.gatekeeper = Gatekeeper(settings.media_keys, require_token=settings.require_token, clock=clock)
         self.lane = FastLane(
             ram=self.shelves.ram,
             tally=self.tally,
             clock=clock,
             name=settings.name,
             cors_origin=settings.cors_origin,
+            require_token=settings.require_token,
+            grant=self.gatekeeper.grant,
             embedders=frozenset(settings.embedding_hosts),
             ignored_fields=frozenset(name.lower().encode() for name in settings.drop_request_fields),
         )
@@ -136,7 +139,6 @@ class Delivery:
         )
         self.opened_s = clock()
         self._behind_until_s = self.opened_s + settings.catch_up_s
-        self.gatekeeper = Gatekeeper(settings.media_keys, require_token=settings.require_token, clock=clock)
         self.steps = RequestSteps(self)
         self._hints: PlayerHints | None = None
         self._prefetcher: Prefetcher | None = None

@@ -18,7 +18,6 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from edge.delivery import cors
-from edge.delivery.access import expiry_s
 from edge.delivery.answer import ACCESS_FIELD, answer
 from edge.delivery.ask import Ask, make_ask, parse_target
 from edge.delivery.decision import Decision, StaleCause, Step, decide, stale_allowed
@@ -44,13 +43,11 @@ from edge.delivery.upstream.priority_gate import Priority
 from foundation.errors import Forbidden, MethodNotAllowed, PopreelError, RequestError
 from foundation.http.guard import bearer, holder_of
 from foundation.http.problem import problem_response
-from foundation.tokens.media import PATH_MARK
 from foundation.wire.pops import PurgeOrder
 
 if TYPE_CHECKING:
     from edge.delivery.delivery import Delivery
 
-NO_END_S = float("inf")
 READS = frozenset({"GET", "HEAD"})
 _MISS_CLASS = {
     None: Outcome.MISS_COLD,
@@ -273,11 +270,7 @@ class RequestSteps:
             ask.key
         ):
             return
-        token = ask.target.token
-        raw_target = f"{PATH_MARK}{token}{ask.key}" if token else ask.key
-        if self._settings.require_token and not token:
-            return
-        self._delivery.lane.promote(raw_target, stored, until_s=expiry_s(token) if token else NO_END_S)
+        self._delivery.lane.promote(stored)
 
     def _tell_player(self, course: Course, ask: Ask, headers: CIMultiDict[str]) -> None:
         """CMSD-Dynamic for players that speak CMCD: nobody else reads it."""

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 
+from edge.delivery.access import Grant
 from edge.delivery.lane.link import link_of
 from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
 from edge.delivery.lane.request_head import OPAQUE, HeaderBlock, read_block, split_cmcd
@@ -14,8 +15,11 @@ from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.store.ram_tier import RamTier
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
+from foundation.tokens.media import MediaTokenVerdict
 
 MAX_TARGETS = 100_000
+MAX_GRANTS = 65_536
+TOKEN_MARK = b"/t/"
 MAX_VARIANTS = 8
 """Of one target, in the fast lane."""
 MAX_BLOCKS = 8_192
@@ -36,6 +40,8 @@ class FastLane:
         cors_origin: str = "",
         ignored_fields: frozenset[bytes] = frozenset(),
         embedders: frozenset[str] = frozenset(),
+        require_token: bool = False,
+        grant: Callable[[str, str], Grant | MediaTokenVerdict],
     ) -> None:
         self._ram = ram
         self._tally = tally
@@ -45,8 +51,12 @@ class FastLane:
         self._cors_origin = cors_origin
         self._ignored_fields = ignored_fields
         self._embedders = embedders
-        self._targets: dict[bytes, tuple[PreparedHit, float]] = {}
-        self._targets_of: dict[str, set[bytes]] = {}
+        self._require_token = require_token
+        self._grant = grant
+        self._targets: dict[bytes, PreparedHit] = {}
+        """By path and query as on the wire, without token and CMCD."""
+        self._grants: dict[bytes, tuple[bytes, float]] = {}
+        """Of tokens seen: (prefix, until); a copy of the gatekeeper's that needs no decoding."""
         self._blocks: dict[bytes, HeaderBlock] = {}
         self.on_cmcd: Callable[[bytes, bytes], None] | None = None
         """Given (target without CMCD, its text, still percent-encoded) of hits."""
@@ -56,36 +66,27 @@ class FastLane:
 
     # -- making ready ------------------------------------------------------------------------------------------------
 
-    def promote(self, raw_target: str, stored: StoredResponse, *, until_s: float) -> None:
-        """Make `stored` answer `raw_target` (as on the wire, CMCD removed) until it is stale or `until_s` has come."""
+    def promote(self, stored: StoredResponse) -> None:
+        """Make `stored` answer its target until it is stale."""
         now_s = self._clock()
         if stored.status != 200 or not 0 < stored.total <= MAX_FAST_BYTES:
             return
         cells = self._ram.cells(stored.body_id)
         if cells is None or not stored.is_fresh(now_s):
             return
-        target = raw_target.encode("latin-1")
+        target = stored.key.encode("latin-1")
         hit = PreparedHit(stored, cells, name=self._status_name, cors_origin=self._cors_origin, now_s=now_s)
         if len(self._targets) >= MAX_TARGETS:
-            self._drop_target(next(iter(self._targets)))
+            del self._targets[next(iter(self._targets))]
         if stored.vary_names:  # variants of one target stand behind each other; asked for in turn
             known = self._targets.get(target)
-            hit.next_variant = known[0] if known is not None and known[0].depth < MAX_VARIANTS else None
+            hit.next_variant = known if known is not None and known.depth < MAX_VARIANTS else None
             hit.depth = hit.next_variant.depth + 1 if hit.next_variant is not None else 0
-        self._targets[target] = (hit, min(until_s, hit.fresh_until_s))
-        self._targets_of.setdefault(stored.key, set()).add(target)
+        self._targets[target] = hit
 
     def forget(self, key: str) -> None:
         """What is stored of `key` has changed."""
-        for target in self._targets_of.pop(key, ()):
-            self._targets.pop(target, None)
-
-    def _drop_target(self, target: bytes) -> None:
-        hit, _ = self._targets.pop(target)
-        if targets := self._targets_of.get(hit.stored.key):
-            targets.discard(target)
-            if not targets:
-                del self._targets_of[hit.stored.key]
+        self._targets.pop(key.encode("latin-1"), None)
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
@@ -113,16 +114,12 @@ class FastLane:
             target, is_get = line[5:-9], False
         else:
             return None
-        ready = self._targets.get(target)
-        cmcd = block.cmcd
-        if ready is None:
-            target, cmcd = split_cmcd(target)
-            if cmcd is None or (ready := self._targets.get(target)) is None:
-                return None
-        hit, until_s = ready
         now_s = self._clock()
-        if now_s >= until_s:
-            self._drop_target(target)
+        cmcd = block.cmcd
+        if b"CMCD=" in target:
+            target, cmcd = split_cmcd(target)
+        hit = self._find(target, now_s)
+        if hit is None:
             return None
         if hit.stored.vary_names and (variant := _variant(hit, block, now_s)) is not hit:
             if variant is None:
@@ -144,6 +141,34 @@ class FastLane:
         head, body, size = reply
         item = cmsd.dynamic(self._name, link_of(transport), response_delay_ms=0)
         return b"%bCMSD-Dynamic: %b\r\n\r\n" % (head[:-2], item.encode("latin-1")), body, size
+
+    def _find(self, target: bytes, now_s: float) -> PreparedHit | None:
+        """The fresh hit for a target that its token, or the lack of one, allows."""
+        token = b""
+        if target[:3] == TOKEN_MARK:
+            token, slash, rest = target[3:].partition(b"/")
+            target = slash + rest
+        hit = self._targets.get(target)
+        if hit is None:
+            return None
+        if now_s >= hit.fresh_until_s and not hit.stored.vary_names:  # else a fresh variant may stand behind it
+            del self._targets[target]
+            return None
+        if token:
+            return hit if self._is_granted(token, target, now_s) else None
+        return None if hit.needs_token or self._require_token else hit
+
+    def _is_granted(self, token: bytes, target: bytes, now_s: float) -> bool:
+        """Whether the token opens the target. A no goes to the slow lane, which says why."""
+        known = self._grants.get(token)
+        if known is None or now_s >= known[1]:
+            grant = self._grant(token.decode("latin-1"), target.decode("latin-1").partition("?")[0])
+            if not isinstance(grant, Grant):
+                return False
+            if len(self._grants) >= MAX_GRANTS:
+                self._grants.clear()
+            known = self._grants[token] = (grant.prefix.encode("latin-1"), grant.until_s)
+        return target.startswith(known[0])
 
     def _reply(self, hit: PreparedHit, block: HeaderBlock, *, is_get: bool) -> Reply | None:
         if block.if_none_match is not None:

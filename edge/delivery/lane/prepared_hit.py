@@ -5,7 +5,7 @@ from __future__ import annotations
 from multidict import CIMultiDict
 
 from edge.delivery import cors
-from edge.delivery.answer import answer
+from edge.delivery.answer import ACCESS_FIELD, answer
 from edge.delivery.ask import Ask, Target
 from edge.delivery.rules import cache_status
 from edge.delivery.rules.byte_range import RangeSpec, satisfiable
@@ -36,6 +36,7 @@ class PreparedHit:
         "etag",
         "fresh_until_s",
         "head_200",
+        "needs_token",
         "next_variant",
         "stored",
         "until_second_s",
@@ -48,6 +49,7 @@ class PreparedHit:
         self._name = name
         self.fresh_until_s = now_s + stored.ttl_s(now_s)
         self.etag = stored.headers.get("ETag", "").encode()
+        self.needs_token = stored.headers.get(ACCESS_FIELD, "").strip().lower() == "signed"
         self.next_variant: PreparedHit | None = None
         self.depth = 0
         """How many variants stand behind this one."""

@@ -69,6 +69,7 @@ async def test_one_stored_object_serves_many_tokens(signed_edge):
         got = await signed_edge.get(f"/t/{token(expires_s=expires_s)}/videos/us/7/a.mp4")
         assert got.status == 200
     assert len(signed_edge.origin.asked) == 1
+    assert signed_edge.delivery.tally.fast_hits == 9  # a token never seen before needs no slow lane
 
 
 @pytest.mark.parametrize(
