@@ -65,7 +65,7 @@ def origin_settings(
             "allow_internal_users": True,
             "scratch_dir": tmp_path / "scratch",
             "flush_interval_s": 0.05,
-            "lease_s": 2.0,
+            "lease_s": 15.0,
             "job_first_delay_s": 0.05,
             "erase_settle_s": 0.2,
             "requests_per_minute": 100_000,

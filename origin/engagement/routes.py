@@ -88,7 +88,14 @@ class EngagementRoutes:
         """Idempotent; liking twice counts once and uses the day's quota once."""
         await self._set(call, kind="like", on=True)
 
-    @endpoint("DELETE", "/api/v1/videos/{id}/like", summary="Take a like back", status=204, access=Access.USER)
+    @endpoint(
+        "DELETE",
+        "/api/v1/videos/{id}/like",
+        summary="Take a like back",
+        status=204,
+        access=Access.USER,
+        problems=(UnknownVideo,),
+    )
     async def unlike(self, call: Call[None]) -> None:
         await self._set(call, kind="like", on=False)
 
@@ -103,7 +110,14 @@ class EngagementRoutes:
     async def bookmark(self, call: Call[None]) -> None:
         await self._set(call, kind="bookmark", on=True)
 
-    @endpoint("DELETE", "/api/v1/videos/{id}/bookmark", summary="Remove a bookmark", status=204, access=Access.USER)
+    @endpoint(
+        "DELETE",
+        "/api/v1/videos/{id}/bookmark",
+        summary="Remove a bookmark",
+        status=204,
+        access=Access.USER,
+        problems=(UnknownVideo,),
+    )
     async def unbookmark(self, call: Call[None]) -> None:
         await self._set(call, kind="bookmark", on=False)
 

@@ -13,6 +13,12 @@ def original_key(video_id: int, revision: int) -> str:
     return f"{originals_prefix(video_id)}r{revision}"
 
 
+def original_revision(key: str) -> int:
+    """The revision an original (or a tail of it) was uploaded for; 0 for any other key."""
+    number = key.rpartition("/r")[2].partition(".")[0]
+    return int(number) if "/r" in key and number.isdigit() else 0
+
+
 def originals_prefix(video_id: int) -> str:
     return f"originals/{_spread(video_id)}/{video_id}/"
 

@@ -127,7 +127,7 @@ class VideoRoutes:
                 if now != last:
                     await response.write(b"event: status\ndata: " + msgspec.json.encode(now) + b"\n\n")
                     last = now
-                if video.state in _TERMINAL or (video.state is VideoState.READY and video.complete):
+                if video.state in _TERMINAL or video.settled:
                     break
                 if not await watch.changed(timeout_s=_KEEPALIVE_S):
                     await response.write(b": still here\n\n")

@@ -61,6 +61,11 @@ class Video:
         return self.state is VideoState.READY and self.ready_revision is not None and self.manifest is not None
 
     @property
+    def settled(self) -> bool:
+        """Out with every rung, and no replacement under way."""
+        return self.served and self.complete and self.revision == self.ready_revision
+
+    @property
     def in_catalogue(self) -> bool:
         return self.served and listed(self.visibility) and not self.shadow_banned
 

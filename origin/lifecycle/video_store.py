@@ -133,6 +133,25 @@ class VideoStore:
             await _announce(connection, VIDEO_STATE, video)
             return True
 
+    async def replaced(self, video_id: VideoId, *, original_key: str) -> bool:
+        """A new file for a ready or failed video: the next revision is processed while the old one is served."""
+        async with self._shards.write(Family.VIDEO, video_id) as connection:
+            row = await connection.fetchrow(
+                f"""update videos v set version = version + 1, revision = revision + 1, attempt = 0, stage = 'queued',
+                       progress = 0, original_key = $2, error_code = null, error_detail = null, embedding = null,
+                       state = case when state = 'failed' then 'processing' else state end
+                   where id = $1 and state in ('ready', 'failed') and original_key is distinct from $2
+                   returning {COLUMNS}""",  # noqa: S608
+                video_id,
+                original_key,
+            )
+            if row is None:
+                return False
+            await connection.execute("update uploads set state = 'complete' where video_id = $1", video_id)
+            await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)
+            await _announce(connection, VIDEO_STATE, video_of(row))
+            return True
+
     # -- processing, called by the worker
 
     async def begin_processing(self, video_id: VideoId) -> Video | None:

@@ -13,7 +13,7 @@ from foundation.stores.job_queue import Job, JobQueue, enqueue
 from foundation.stores.objects import ObjectStore
 from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family
-from origin.lifecycle.object_keys import originals_prefix, revision_prefix, video_prefix
+from origin.lifecycle.object_keys import original_revision, originals_prefix, revision_prefix, video_prefix
 from origin.lifecycle.video_store import ERASE_JOB, VideoStore
 
 _ROWS = (
@@ -85,3 +85,6 @@ class Erasing:
             return
         for revision in range(1, video.ready_revision):
             await self.objects.delete_prefix(revision_prefix(video.id, revision))
+        for original in await self.objects.list_prefix(originals_prefix(video.id)):
+            if 0 < original_revision(original.key) < original_revision(video.original_key or ""):
+                await self.objects.delete(original.key)

@@ -77,8 +77,8 @@ class Pipeline:
         try:
             async with self._folder(video) as folder:
                 await self._process(video, folder)
-        except (Superseded, asyncio.CancelledError):
-            # cancelled: the lease was lost, or the worker stops; either way this revision is never published by us
+        except BaseException:
+            # failed, superseded or cancelled: whoever goes on writes another revision, this one is published no further
             await asyncio.shield(self.erase_lost_revision(video))
             raise
 

@@ -97,7 +97,14 @@ class SocialRoutes:
         relation = await self._access.relation(account.id, other.id)
         return FollowReply(following=relation.following, requested=not relation.following)
 
-    @endpoint("DELETE", "/api/v1/users/{userId}/follow", summary="Unfollow", reply=FollowReply, access=Access.USER)
+    @endpoint(
+        "DELETE",
+        "/api/v1/users/{userId}/follow",
+        summary="Unfollow",
+        reply=FollowReply,
+        access=Access.USER,
+        problems=(UnknownUser,),
+    )
     async def unfollow(self, call: Call[None]) -> FollowReply:
         account, other = await self._two(call)
         await self._social.unfollow(account.id, other.id)
@@ -122,26 +129,45 @@ class SocialRoutes:
         summary="Decline a follow request, or remove a follower",
         status=204,
         access=Access.USER,
+        problems=(UnknownUser,),
     )
     async def remove_follower(self, call: Call[None]) -> None:
         account, other = await self._two(call)
         await self._social.unfollow(other.id, account.id)
 
-    @endpoint("POST", "/api/v1/users/{userId}/block", summary="Block", status=204, access=Access.USER)
+    @endpoint(
+        "POST", "/api/v1/users/{userId}/block", summary="Block", status=204, access=Access.USER, problems=(UnknownUser,)
+    )
     async def block(self, call: Call[None]) -> None:
         """Ends following both ways; neither sees or reaches the other any more."""
         await self._restrict(call, kind="block", on=True)
 
-    @endpoint("DELETE", "/api/v1/users/{userId}/block", summary="Unblock", status=204, access=Access.USER)
+    @endpoint(
+        "DELETE",
+        "/api/v1/users/{userId}/block",
+        summary="Unblock",
+        status=204,
+        access=Access.USER,
+        problems=(UnknownUser,),
+    )
     async def unblock(self, call: Call[None]) -> None:
         await self._restrict(call, kind="block", on=False)
 
-    @endpoint("POST", "/api/v1/users/{userId}/mute", summary="Mute", status=204, access=Access.USER)
+    @endpoint(
+        "POST", "/api/v1/users/{userId}/mute", summary="Mute", status=204, access=Access.USER, problems=(UnknownUser,)
+    )
     async def mute(self, call: Call[None]) -> None:
         """What they post is no longer shown to you; they do not learn of it."""
         await self._restrict(call, kind="mute", on=True)
 
-    @endpoint("DELETE", "/api/v1/users/{userId}/mute", summary="Unmute", status=204, access=Access.USER)
+    @endpoint(
+        "DELETE",
+        "/api/v1/users/{userId}/mute",
+        summary="Unmute",
+        status=204,
+        access=Access.USER,
+        problems=(UnknownUser,),
+    )
     async def unmute(self, call: Call[None]) -> None:
         await self._restrict(call, kind="mute", on=False)
 

@@ -35,13 +35,21 @@ class UploadCollector:
         for server in self._shards.servers.values():
             async with server.primary() as connection:
                 rows = await connection.fetch(
-                    """select u.video_id, u.object_key, u.s3_upload_id from uploads u join videos v on v.id = u.video_id
-                       where u.state = 'open' and u.expires_at < now() and v.state = 'created' limit $1""",
+                    """select u.video_id, u.object_key, u.s3_upload_id, v.state from uploads u
+                       join videos v on v.id = u.video_id
+                       where u.state = 'open' and u.expires_at < now() and v.state <> 'deleted' limit $1""",
                     _BATCH,
                 )
             for row in rows:
                 await self._objects.abort_multipart(row["object_key"], row["s3_upload_id"])
                 async with self._shards.write(Family.VIDEO, row["video_id"]) as connection:
+                    if row["state"] != "created":  # a replacement nobody finished: the video stays as it is
+                        await connection.execute(
+                            "update uploads set state = 'complete' where video_id = $1 and object_key = $2",
+                            row["video_id"],
+                            row["object_key"],
+                        )
+                        continue
                     # only if nobody completed it meanwhile
                     gone = await connection.fetchval(
                         "delete from videos where id = $1 and state = 'created' returning id", row["video_id"]

@@ -14,6 +14,7 @@ from origin.errors import (
     FileTooLarge,
     NotYours,
     QuotaExceeded,
+    StateConflict,
     UnknownSound,
     UnknownVideo,
     UploadClosed,
@@ -82,6 +83,27 @@ class UploadRoutes:
     async def init_presigned(self, call: Call[UploadInit]) -> UploadTicket:
         """POST the part numbers you want to send to {uploadUrl}/urls, PUT the bytes to the URLs it gives, complete."""
         return self._ticket(await self._begin(call, protocol="presigned"))
+
+    @endpoint(
+        "POST",
+        "/api/v1/videos/{id}/replace",
+        summary="Begin to replace the file of a video",
+        body=UploadInit,
+        reply=UploadTicket,
+        status=201,
+        access=Access.USER,
+        problems=(UnknownVideo, NotYours, StateConflict, FileTooLarge, DurationRefused, QuotaExceeded),
+    )
+    async def replace_file(self, call: Call[UploadInit]) -> UploadTicket:
+        """Id, counters and comments stay; the old file plays until the new one is ready. Then parts and complete as
+        for a new video (the metadata of complete is not used)."""
+        account = await self._access.actor(call)
+        video = await self._uploads.videos.owned(self._video_id(call), account.id)
+        body = call.body
+        duration_ms = body.duration_ms if body.duration_ms is not None else body.duration_ms_seed
+        self._uploads.rules.check(filename=body.filename, size=body.filesize, duration_ms=duration_ms)
+        await self._limits.daily(call.request, what="uploads", user_id=account.id, tier=account.tier)
+        return self._ticket(await self._uploads.replace(video, filename=body.filename, size=body.filesize))
 
     async def _begin(self, call: Call[UploadInit], *, protocol: str) -> Upload:
         body = call.body

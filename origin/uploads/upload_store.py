@@ -8,9 +8,9 @@ from typing import Any
 
 from foundation.ids import UserId, VideoId
 from foundation.stores.objects import Part
-from foundation.stores.postgres import Shards
+from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family, shard_of
-from origin.errors import NotYours, UnknownVideo, UploadClosed, UploadExpired
+from origin.errors import NotYours, StateConflict, UnknownVideo, UploadClosed, UploadExpired
 from origin.lifecycle.video_store import VideoStore
 
 
@@ -64,23 +64,24 @@ class UploadStore:
             if await connection.fetchval("select true from videos where id = $1", upload.video_id):
                 return False
             await self._videos.create(connection, video_id=upload.video_id, owner_id=upload.owner_id, region=region)
-            await connection.execute(
-                """insert into uploads (video_id, shard, owner_id, revision, protocol, object_key, s3_upload_id,
-                       filename, size, expires_at, metadata)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
-                upload.video_id,
-                shard_of(Family.VIDEO, upload.video_id),
-                upload.owner_id,
-                upload.revision,
-                upload.protocol,
-                upload.object_key,
-                upload.s3_upload_id,
-                upload.filename,
-                upload.size,
-                upload.expires_at,
-                upload.metadata,
-            )
+            await _insert(connection, upload)
         return True
+
+    async def reopen(self, upload: Upload) -> Upload | None:
+        """Begin a replacement: a fresh upload in place of the completed one; returns the former.
+
+        Raises StateConflict unless the video is ready or failed.
+        """
+        async with self._shards.write(Family.VIDEO, upload.video_id) as connection:
+            state = await connection.fetchval("select state from videos where id = $1 for update", upload.video_id)
+            if state not in ("ready", "failed"):
+                raise StateConflict("only a video that is ready or failed can get another file")
+            row = await connection.fetchrow(
+                f"delete from uploads where video_id = $1 returning {_COLUMNS}",  # noqa: S608
+                upload.video_id,
+            )
+            await _insert(connection, upload)
+        return _upload(row) if row is not None else None
 
     async def find(self, video_id: VideoId) -> Upload | None:
         async with self._shards.read(Family.VIDEO, video_id) as connection:
@@ -133,6 +134,25 @@ class UploadStore:
                 part.size,
                 part.etag,
             )
+
+
+async def _insert(connection: Connection, upload: Upload) -> None:
+    await connection.execute(
+        """insert into uploads (video_id, shard, owner_id, revision, protocol, object_key, s3_upload_id,
+               filename, size, expires_at, metadata)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+        upload.video_id,
+        shard_of(Family.VIDEO, upload.video_id),
+        upload.owner_id,
+        upload.revision,
+        upload.protocol,
+        upload.object_key,
+        upload.s3_upload_id,
+        upload.filename,
+        upload.size,
+        upload.expires_at,
+        upload.metadata,
+    )
 
 
 def _upload(row: Any) -> Upload:

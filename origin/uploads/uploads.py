@@ -13,7 +13,7 @@ from foundation.ids import Snowflake, UserId, VideoId
 from foundation.stores.objects import ObjectStore, Part
 from foundation.wire.catalogue import Sound
 from origin.accounts.account_store import Account
-from origin.errors import UploadIncomplete
+from origin.errors import StateConflict, UploadIncomplete
 from origin.lifecycle.object_keys import original_key
 from origin.lifecycle.states import VideoState, Visibility, narrowed
 from origin.lifecycle.video import Video
@@ -77,6 +77,32 @@ class Uploads:
         await self.objects.abort_multipart(key, s3_upload_id)  # another init with the same key was first
         return await self.uploads.owned(video_id, owner)
 
+    async def replace(self, video: Video, *, filename: str, size: int) -> Upload:
+        """An upload whose completion gives `video` another file; its id, counters and comments stay. StateConflict."""
+        key = original_key(video.id, video.revision + 1)
+        s3_upload_id = await self.objects.create_multipart(key, content_type="application/octet-stream")
+        upload = Upload(
+            video_id=video.id,
+            owner_id=video.owner_id,
+            revision=video.revision + 1,
+            protocol="parts",
+            object_key=key,
+            s3_upload_id=s3_upload_id,
+            filename=filename,
+            size=size,
+            received=0,
+            state="open",
+            expires_at=self.now() + dt.timedelta(seconds=self.life_s),
+        )
+        try:
+            former = await self.uploads.reopen(upload)
+        except StateConflict:
+            await self.objects.abort_multipart(key, s3_upload_id)
+            raise
+        if former is not None and former.state == "open":
+            await self.objects.abort_multipart(former.object_key, former.s3_upload_id)
+        return upload
+
     async def put_part(self, upload: Upload, number: int, body: AsyncIterator[bytes], *, length: int | None) -> Part:
         """Stream one part to the store. Raises BadInput if it has not exactly the size its number asks for."""
         if upload.size is None or upload.protocol != "parts":
@@ -100,14 +126,18 @@ class Uploads:
         """
         metadata = self._metadata(account, body, sound)
         video = await self.videos.get(upload.video_id)
-        if video.state is not VideoState.CREATED:
+        if upload.state != "open" or (upload.revision == 1 and video.state is not VideoState.CREATED):
             return video
         await self._join(upload)
         try:
             demuxer_of(await self._head(upload.object_key))
         except RefusedInput as err:
-            await self.videos.fail(upload.video_id, revision=video.revision, code=err.code, detail=err.detail)
+            if video.state is VideoState.CREATED:
+                await self.videos.fail(upload.video_id, revision=video.revision, code=err.code, detail=err.detail)
             raise
+        if upload.revision > 1:
+            await self.videos.replaced(upload.video_id, original_key=upload.object_key)
+            return await self.videos.get(upload.video_id)
         if not await self.videos.uploaded(upload.video_id, metadata, original_key=upload.object_key):
             current = await self.videos.find(upload.video_id)
             if current is None or current.state is VideoState.DELETED:  # a delete was faster: leave nothing behind
