@@ -28,7 +28,7 @@ export type Sound = { muted: boolean; volume: number; speed: number };
 /** Progressive playback has settled: only now may a second download begin. */
 const UPGRADE_AFTER_S = 0.8;
 /** The active clip counts as safe with this much ahead (or everything). */
-const HEALTHY_S = 2.5;
+const HEALTHY_S = 1.5;
 
 export class ClipPlayer {
   readonly meter = new WatchMeter();

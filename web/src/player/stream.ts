@@ -13,7 +13,7 @@ import type { Clip } from "./clip";
 import { stripQuery, type PrefixStore } from "./prefix_store";
 
 /** Seconds kept ahead: enough to ride out a pause of the network, little enough not to waste a skipped clip. */
-const PLAYING_BUFFER_S = 12;
+const PLAYING_BUFFER_S = 6;
 /** A warmed clip holds its first fragment only. */
 const WARM_BUFFER_S = 0.5;
 
