@@ -55,6 +55,8 @@ class FastLane:
         self._grant = grant
         self._targets: dict[bytes, PreparedHit] = {}
         """By path and query as on the wire, without token and CMCD."""
+        self._resolved: dict[bytes, tuple[PreparedHit, float]] = {}
+        """By signed target as on the wire: (hit, end of its token). A hit that was forgotten is no longer fresh."""
         self._grants: dict[bytes, tuple[bytes, float]] = {}
         """Of tokens seen: (prefix, until); a copy of the gatekeeper's that needs no decoding."""
         self._blocks: dict[bytes, HeaderBlock] = {}
@@ -77,16 +79,21 @@ class FastLane:
         target = stored.key.encode("latin-1")
         hit = PreparedHit(stored, cells, name=self._status_name, cors_origin=self._cors_origin, now_s=now_s)
         if len(self._targets) >= MAX_TARGETS:
-            del self._targets[next(iter(self._targets))]
+            self.forget(next(iter(self._targets)).decode("latin-1"))
         if stored.vary_names:  # variants of one target stand behind each other; asked for in turn
             known = self._targets.get(target)
             hit.next_variant = known if known is not None and known.depth < MAX_VARIANTS else None
             hit.depth = hit.next_variant.depth + 1 if hit.next_variant is not None else 0
+        elif (replaced := self._targets.get(target)) is not None:
+            replaced.fresh_until_s = 0.0
         self._targets[target] = hit
 
     def forget(self, key: str) -> None:
         """What is stored of `key` has changed."""
-        self._targets.pop(key.encode("latin-1"), None)
+        hit = self._targets.pop(key.encode("latin-1"), None)
+        while hit is not None:
+            hit.fresh_until_s = 0.0  # whoever still refers to it must not serve it
+            hit = hit.next_variant
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
@@ -116,11 +123,15 @@ class FastLane:
             return None
         now_s = self._clock()
         cmcd = block.cmcd
-        if b"CMCD=" in target:
-            target, cmcd = split_cmcd(target)
-        hit = self._find(target, now_s)
-        if hit is None:
-            return None
+        known = self._resolved.get(target)
+        if known is not None and now_s < known[1] and now_s < known[0].fresh_until_s:
+            hit = known[0]
+        else:
+            if b"CMCD=" in target:
+                target, cmcd = split_cmcd(target)
+            if (found := self._find(target, now_s)) is None:
+                return None
+            hit = found
         if hit.stored.vary_names and (variant := _variant(hit, block, now_s)) is not hit:
             if variant is None:
                 return None
@@ -154,9 +165,15 @@ class FastLane:
         if now_s >= hit.fresh_until_s and not hit.stored.vary_names:  # else a fresh variant may stand behind it
             del self._targets[target]
             return None
-        if token:
-            return hit if self._is_granted(token, target, now_s) else None
-        return None if hit.needs_token or self._require_token else hit
+        if not token:
+            return None if hit.needs_token or self._require_token else hit
+        if not self._is_granted(token, target, now_s):
+            return None
+        if not hit.stored.vary_names:
+            if len(self._resolved) >= MAX_TARGETS:
+                self._resolved.clear()
+            self._resolved[TOKEN_MARK + token + target] = (hit, self._grants[token][1])
+        return hit
 
     def _is_granted(self, token: bytes, target: bytes, now_s: float) -> bool:
         """Whether the token opens the target. A no goes to the slow lane, which says why."""
