@@ -19,6 +19,8 @@ from foundation.errors import NotFound
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _REVALIDATE = "no-cache"
+_NAMES = ("@", "tag/", "search/")
+"""Routes of the app that end in what people wrote: "/@ana.b" is a profile, "/tag/b.tech" a hashtag, not a file."""
 _MAX_FILE_BYTES = 8 * 1024 * 1024
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -91,7 +93,7 @@ class WebApp:
         asset = self._assets.get(path or "index.html")
         if asset is not None:
             return asset
-        if "." in path.rsplit("/", 1)[-1] and not path.startswith("@"):  # a file name; "/@ana.b" is a profile
+        if "." in path.rsplit("/", 1)[-1] and not path.startswith(_NAMES):
             raise NotFound(f"nothing at /{path[:200]}")
         return self._assets["index.html"]
 

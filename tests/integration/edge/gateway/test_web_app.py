@@ -33,7 +33,7 @@ def serve(web_app: WebApp) -> Client:
     return TestClient(TestServer(app), auto_decompress=False)
 
 
-@pytest.mark.parametrize("path", ["/", "/upload", "/@ana.b", "/video/123"])
+@pytest.mark.parametrize("path", ["/", "/upload", "/@ana.b", "/tag/b.tech", "/video/123"])
 async def test_the_apps_own_routes_get_the_shell_revalidated(client: Client, path: str) -> None:
     answer = await client.get(path)
     assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-cache")
