@@ -27,6 +27,7 @@ from origin.events.event_store import EventStore
 from origin.settings import OriginSettings
 from origin.shards import keep_map_fresh
 from origin.stores import Stores, own_pools
+from origin.tasks import end_tasks
 from origin.uploads.collect import UploadCollector
 
 _log = logging.getLogger(__name__)
@@ -47,9 +48,7 @@ async def background(stores: Stores, settings: OriginSettings, *, revoked: Revok
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
 
 
 def _duties(

@@ -26,6 +26,7 @@ from origin.settings import OriginSettings
 from origin.shards import keep_map_fresh
 from origin.social.social_store import SocialStore
 from origin.stores import Stores, open_stores
+from origin.tasks import end_tasks
 from packager.engine import package
 from packager.limits import Limits
 
@@ -49,9 +50,7 @@ async def compose(settings: OriginSettings, *, encoder: Package = package) -> As
             try:
                 yield new_app("worker", ready=lambda: _ready(stores, tasks[-1]), registry=registry)
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end_tasks(tasks)
 
 
 def _runner(

@@ -20,6 +20,7 @@ from origin.metrics import WorkerMetrics
 from origin.packaging.erasing import Erasing
 from origin.packaging.pipeline import Pipeline, Superseded, unwrapped
 from origin.stores import JOBS_CHANNEL
+from origin.tasks import end_tasks
 from packager.errors import RefusedInput
 
 _log = logging.getLogger(__name__)
@@ -45,11 +46,12 @@ class Runner:
 
     async def run(self) -> None:
         """Work until cancelled. One extra lane takes the light jobs only: an erase never waits behind an encode."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self.at_once):
-                tasks.create_task(self._lane(ALL_KINDS))
-            tasks.create_task(self._lane(LIGHT_KINDS))
-            tasks.create_task(self._watch_over())
+        lanes = [self._lane(ALL_KINDS) for _ in range(self.at_once)]
+        tasks = [asyncio.create_task(work) for work in (*lanes, self._lane(LIGHT_KINDS), self._watch_over())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await end_tasks(tasks)
 
     async def _lane(self, kinds: tuple[str, ...]) -> None:
         async with _woken_by(self.listeners) as wake:
@@ -111,16 +113,22 @@ class Runner:
         return handlers[kind]
 
     async def _under_lease(self, job: Job, handler: Callable[[Job], Awaitable[bool]]) -> bool:
+        done = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            keeper = tasks.create_task(self._keep_lease(job))
-            finished = await handler(job)
-            keeper.cancel()
+            tasks.create_task(self._keep_lease(job, done))
+            try:
+                finished = await handler(job)
+            finally:
+                done.set()  # rather than cancel the keeper: see tasks.py
         return finished
 
-    async def _keep_lease(self, job: Job) -> None:
+    async def _keep_lease(self, job: Job, done: asyncio.Event) -> None:
         """Heartbeat three times per lease; a database that is away for a moment costs nothing until the lease ends."""
-        while True:
-            await asyncio.sleep(self.queue.lease_s / 3)
+        while not done.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.queue.lease_s / 3):
+                    await done.wait()
+                    return
             try:
                 await self.queue.heartbeat(job)
             except LeaseLost:
