@@ -105,8 +105,9 @@ export class ClipPlayer {
       nativeHls: this.lead.canPlayType("application/vnd.apple.mpegurl") !== "",
       hasMp4: this.clip.mp4Url !== "",
     });
+    // `src`, not `currentSrc`: a released element goes on naming its last source.
     if (start === "stream") this.runStream();
-    else if (!this.lead.currentSrc && !this.lead.src) this.lead.src = start === "native" ? this.clip.masterUrl : this.clip.mp4Url;
+    else if (!this.lead.src) this.lead.src = start === "native" ? this.clip.masterUrl : this.clip.mp4Url;
     this.play();
     this.cancelFrame?.();
     let shownAt = Number.POSITIVE_INFINITY;
