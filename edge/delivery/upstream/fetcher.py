@@ -43,6 +43,8 @@ from edge.delivery.upstream.slice_source import SliceSource, Spawn
 
 PRIVATE_MEMORY_S = 10.0
 """How long a URL whose answer could not be shared is fetched without waiting for others."""
+_OF_THE_REQUEST = (Refusal.METHOD, Refusal.AUTHORIZATION)
+"""Not stored for how it was asked for: says nothing about the next request for the same URL."""
 MAX_PRIVATE_KEYS = 16_384
 
 
@@ -240,7 +242,8 @@ class Fetcher:
         stored = self._describer.stored(got, ask)
         why = self._describer.refusal(got, ask, stored)
         if why is not None:
-            self._remember_private(ask.key)
+            if why not in _OF_THE_REQUEST and got.head.status < 400:  # an error may be a success a moment later
+                self._remember_private(ask.key)
             return Private(exchange=got.exchange, why=why), None
         return self._share(got, stored)
 

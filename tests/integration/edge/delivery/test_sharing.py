@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from edge.delivery.lab.scripted_origin import Asked, Reply, file_reply
 
 BODY = random.Random(2).randbytes(400_000)
@@ -135,3 +137,25 @@ async def test_those_who_want_the_same_variant_gather_again(edge):
     answers = await asyncio.gather(*(edge.get("/a", x_who=str(n % 3)) for n in range(60)))
     assert [got.body for got in answers] == [str(n % 3).encode() for n in range(60)]
     assert len(edge.origin.asked) < 15  # alone each of the 40 that waited in vain would have asked
+
+
+@pytest.mark.parametrize(
+    "first",
+    [{"method": "HEAD"}, {"authorization": "Bearer x"}],
+    ids=["a head", "somebody's own request"],
+)
+async def test_how_one_client_asks_does_not_make_the_object_private_for_the_next(edge, first):
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v1"', headers={"Cache-Control": "max-age=9"})
+    await edge.get("/a.mp4", **first)
+    await edge.get("/a.mp4", range="bytes=0-999")
+    again = await edge.get("/a.mp4", range="bytes=0-999")
+    assert "; hit" in again.headers["Cache-Status"]
+
+
+async def test_an_object_that_was_not_there_is_kept_as_soon_as_it_is(edge):
+    edge.origin.script = lambda asked: Reply(status=404, headers={"Cache-Control": "no-store"})
+    assert (await edge.get("/a.mp4")).status == 404
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v1"', headers={"Cache-Control": "max-age=9"})
+    await edge.get("/a.mp4", range="bytes=0-999")
+    again = await edge.get("/a.mp4", range="bytes=0-999")
+    assert "; hit" in again.headers["Cache-Status"]
