@@ -42,7 +42,7 @@ def build(*, force: bool = False) -> str:
         return f"{_WEB / 'dist'} is current"
     node, npm = find_node()
     _install(node, npm)
-    _npm(node, npm, "run", "build")
+    run_npm(node, npm, "run", "build", cwd=_WEB)
     _BUILT.write_text(digest, "utf-8")
     return f"{_WEB / 'dist'} is built"
 
@@ -81,21 +81,21 @@ def _install(node: Path, npm: Path) -> None:
     locked = fingerprint([_WEB / "package-lock.json"])
     if _INSTALLED.is_file() and _INSTALLED.read_text("utf-8") == locked:
         return
-    _npm(node, npm, "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error")
+    run_npm(node, npm, "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error", cwd=_WEB)
     _INSTALLED.write_text(locked, "utf-8")
 
 
-def _npm(node: Path, npm: Path, *arguments: str) -> None:
-    cache = _PROJECT / ".cache" / "npm"
+def run_npm(node: Path, npm: Path, *arguments: str, cwd: Path) -> None:
+    """Run npm in `cwd` with all it keeps in .cache/npm. Raises LauncherError."""
     environ = {
         **os.environ,
         "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}",  # scripts of packages call `node`
-        "npm_config_cache": str(cache),
+        "npm_config_cache": str(_PROJECT / ".cache" / "npm"),
         "npm_config_update_notifier": "false",
     }
-    result = subprocess.run([node, npm, *arguments], cwd=_WEB, env=environ, check=False)
+    result = subprocess.run([node, npm, *arguments], cwd=cwd, env=environ, check=False)
     if result.returncode != 0:
-        raise LauncherError(f"`npm {' '.join(arguments)}` failed with {result.returncode} in {_WEB}")
+        raise LauncherError(f"`npm {' '.join(arguments)}` failed with {result.returncode} in {cwd}")
 
 
 if __name__ == "__main__":

@@ -92,9 +92,10 @@ def catalogue(chromium_path: str | None, request: pytest.FixtureRequest) -> Cata
 
 
 @pytest.fixture
-async def browser(chromium_path: str | None) -> AsyncIterator[Browser]:
+async def browser(chromium_path: str | None, tmp_path: Path) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=chromium_path, args=list(FLAGS))
+        environ = {**os.environ, "HOME": str(tmp_path)}  # Chromium's settings stay out of the person's home
+        running = await playwright.chromium.launch(executable_path=chromium_path, args=list(FLAGS), env=environ)
         yield running
         await running.close()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from packager import package
+from popreel.errors import LauncherError
+from popreel.web_build import find_node, run_npm
 from tests.media import CACHE, clip
 
 _READERS = CACHE.parent / "npm-readers"
@@ -47,17 +48,14 @@ console.log(JSON.stringify(report));
 @pytest.fixture(scope="module")
 def readers() -> Path:
     """A folder with both readers in its node_modules, installed once into the cache."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not there")
     if not (_READERS / "node_modules" / "m3u8-parser").is_dir():
         _READERS.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(_READERS), *_PACKAGES]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
+        try:
+            run_npm(*find_node(), "install", "--silent", "--no-audit", "--no-fund", *_PACKAGES, cwd=_READERS)
+        except LauncherError as err:
             if os.environ.get("CI"):
-                pytest.fail(done.stderr[-500:])
-            pytest.skip("the npm registry is out of reach")
+                raise
+            pytest.skip(f"the npm registry is out of reach: {err}")
     return _READERS
 
 
@@ -67,7 +65,7 @@ async def test_independent_readers_find_no_fault_and_agree(readers: Path, tmp_pa
     playlists = sorted((tmp_path / "out").glob("*.m3u8"))
     script = readers / "read.cjs"
     script.write_text(_SCRIPT)
-    command = ["node", str(script), *map(str, playlists)]
+    command = [str(find_node()[0]), str(script), *map(str, playlists)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-1500:]
     report = json.loads(done.stdout)
