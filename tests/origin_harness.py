@@ -160,8 +160,15 @@ class Origin:
                 await asyncio.sleep(0.03)
         return found
 
-    async def changes(self, after: int = 0) -> Json:
-        return await self.ok("GET", f"/internal/v1/catalogue/changes?after={after}&limit=2000", SERVICE)
+    async def changes(self) -> Json:
+        """The catalogue's log to its end: the last reply, with the changes of all of them."""
+        found: list[Json] = []
+        while True:
+            after = found[-1]["seq"] if found else 0
+            reply = await self.ok("GET", f"/internal/v1/catalogue/changes?after={after}&limit=2000", SERVICE)
+            if not reply["changes"]:
+                return {**reply, "changes": found}
+            found += reply["changes"]
 
 
 @asynccontextmanager

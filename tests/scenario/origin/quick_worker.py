@@ -1,7 +1,4 @@
-"""`python -m tests.scenario.origin.quick_worker SETTINGS.msgpack`: a worker with the quick encoder, to be killed.
-
-`... flusher` runs only a counter flusher, without a pause between flushes.
-"""
+"""`python -m tests.scenario.origin.quick_worker SETTINGS.msgpack`: a worker with the quick encoder, to be killed."""
 
 from __future__ import annotations
 
@@ -12,27 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from foundation.settings import Secret
-from foundation.stores.postgres import PoolLimits, Shards
 from origin import worker
-from origin.engagement.counters import CounterFlusher
 from origin.settings import OriginSettings
 from packager.events import Event
 from tests.origin_harness import quick_encoder
-
-
-def save(settings: OriginSettings, path: Path) -> Path:
-    path.write_bytes(msgspec.msgpack.encode(settings, enc_hook=str))
-    return path
-
-
-def load(path: Path) -> OriginSettings:
-    def special(kind: type, value: Any) -> Any:
-        return Secret(value) if kind is Secret else Path(value)
-
-    return msgspec.msgpack.decode(path.read_bytes(), type=OriginSettings, dec_hook=special)
+from tests.scenario.origin.saved_settings import load
 
 
 async def slow_encoder(source: Path, out_dir: Path, **options: Any) -> AsyncIterator[Event]:
@@ -48,14 +29,5 @@ async def work(settings: OriginSettings) -> None:
         await asyncio.Event().wait()
 
 
-async def flush(settings: OriginSettings) -> None:
-    shards = Shards(settings.postgres, limits=PoolLimits(size=2))
-    await shards.open()
-    print("started", flush=True)
-    while True:
-        await CounterFlusher(shards, interval_s=0, batch=7).flush()
-
-
 if __name__ == "__main__":
-    given = load(Path(sys.argv[1]))
-    asyncio.run(flush(given) if sys.argv[2:] == ["flusher"] else work(given))
+    asyncio.run(work(load(Path(sys.argv[1]))))

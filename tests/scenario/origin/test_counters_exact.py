@@ -12,7 +12,7 @@ import asyncpg
 
 from origin.settings import OriginSettings
 from tests.origin_harness import SERVICE, Origin, Person, quick_encoder, running
-from tests.scenario.origin.quick_worker import save
+from tests.scenario.origin.saved_settings import save
 from tests.scenario.origin.victims import victims
 
 LIKERS = 200
@@ -55,7 +55,7 @@ async def test_likes_are_exact_with_200_people_and_flushers_killed_at_random(
                 liked[person.id] = on
 
         config = save(settings, tmp_path / "settings.msgpack")
-        async with victims(str(config), "flusher", count=2) as flushers, asyncio.TaskGroup() as tasks:
+        async with victims("quick_flusher", str(config), count=2) as flushers, asyncio.TaskGroup() as tasks:
             killing = tasks.create_task(flushers.kill_times(20, pause_s=0.2))
             await asyncio.gather(*(toggle(person) for person in people))
             while not killing.done():

@@ -12,7 +12,7 @@ import asyncpg
 from foundation.stores.objects import open_objects
 from origin.lifecycle.object_keys import originals_prefix, revision_prefix, video_prefix
 from tests.origin_harness import CLIP, SERVICE, Origin, Person
-from tests.scenario.origin.quick_worker import save
+from tests.scenario.origin.saved_settings import save
 from tests.scenario.origin.victims import victims
 
 UPLOADS = 50
@@ -45,7 +45,7 @@ async def test_fifty_uploads_deletes_at_random_and_workers_killed(origin: Origin
             else:
                 kept.add(video_id)
 
-    async with victims(str(config), count=2) as workers:
+    async with victims("quick_worker", str(config), count=2) as workers:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(workers.kill_times(5, pause_s=1.0))
             for _ in range(UPLOADS):

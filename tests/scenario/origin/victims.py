@@ -15,8 +15,9 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(slots=True)
 class Victims:
-    """`count` processes of the same command; `kill_one` sends SIGKILL to one and starts its successor."""
+    """Processes of the same module; `kill_one` sends SIGKILL to one and starts its successor."""
 
+    module: str
     arguments: tuple[str, ...]
     _processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     kills: int = 0
@@ -25,7 +26,7 @@ class Victims:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tests.scenario.origin.quick_worker",
+            f"tests.scenario.origin.{self.module}",
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -56,8 +57,9 @@ class Victims:
 
 
 @asynccontextmanager
-async def victims(*arguments: str, count: int) -> AsyncIterator[Victims]:
-    group = Victims(arguments)
+async def victims(module: str, *arguments: str, count: int) -> AsyncIterator[Victims]:
+    """`count` processes of `tests.scenario.origin.<module>` while inside."""
+    group = Victims(module, arguments)
     try:
         await asyncio.gather(*(group.start() for _ in range(count)))
         yield group
