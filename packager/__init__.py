@@ -12,7 +12,7 @@ Path of a job:
 """
 
 from packager.edits import NO_EDITS, Edits
-from packager.engine import package
+from packager.engine import package, prepare_sound
 from packager.errors import PackagingFailed, Refusal, RefusedInput
 from packager.events import (
     Analysis,
@@ -25,6 +25,7 @@ from packager.events import (
     Progress,
     RungReady,
     SandboxReport,
+    SoundPrepared,
     SourceInfo,
 )
 from packager.limits import Limits
@@ -46,6 +47,8 @@ __all__ = [
     "RefusedInput",
     "RungReady",
     "SandboxReport",
+    "SoundPrepared",
     "SourceInfo",
     "package",
+    "prepare_sound",
 ]

@@ -9,16 +9,16 @@ import shutil
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import msgspec
 
 import foundation
 from packager.edits import NO_EDITS, Edits
-from packager.encoder.job import Job
+from packager.encoder.job import ClipJob, Job, SoundJob
 from packager.errors import PackagingFailed, Refusal, RefusedInput
-from packager.events import Broke, ChildMessage, Completed, Event, Refused
+from packager.events import Broke, ChildMessage, Completed, Event, Refused, SoundPrepared
 from packager.limits import Limits
 from packager.memory_budget import frame_budget_bytes
 
@@ -46,26 +46,75 @@ async def package(
     `sound` is the file of `edits.sound`, `partner` the other clip of a duet or stitch.
     """
     out_dir = await asyncio.to_thread(_made, out_dir)
-    inputs = await asyncio.to_thread(_Inputs, source, sound, partner)
     budget = await asyncio.to_thread(frame_budget_bytes, limits.frame_memory_bytes)
-    limits = msgspec.structs.replace(limits, frame_memory_bytes=budget)
+    inputs = await asyncio.to_thread(_Inputs, source, sound, partner)
+    job = ClipJob(
+        parent_pid=os.getpid(),
+        source_fd=inputs.source,
+        sound_fd=inputs.sound,
+        partner_fd=inputs.partner,
+        out_dir=str(out_dir),
+        revision=revision,
+        edits=edits,
+        limits=msgspec.structs.replace(limits, frame_memory_bytes=budget),
+        cpu_seconds=_cpu_seconds(deadline_s),
+    )
+    # aclosing: closing this generator closes that one, and so ends the child, before it returns
+    async with contextlib.aclosing(_relayed(job, inputs, deadline_s=deadline_s)) as messages:
+        async for message in messages:
+            assert not isinstance(message, SoundPrepared), "a clip was asked for"
+            yield message
+
+
+async def prepare_sound(
+    source: Path,
+    out_dir: Path,
+    *,
+    limits: Limits = Limits(),  # noqa: B008  # frozen
+    deadline_s: float = 120.0,
+) -> SoundPrepared:
+    """Make a sound file ready for the library: `out_dir`/sound.m4a, its length and its fingerprint.
+
+    Takes MP3, WAV, FLAC, Ogg, M4A and what `package` takes, of which the first sound track counts. Same child, same
+    walls, same errors as `package`; `limits.max_duration_s` is the longest sound.
+    """
+    out_dir = await asyncio.to_thread(_made, out_dir)
+    inputs = await asyncio.to_thread(_Inputs, source, None, None)
+    job = SoundJob(
+        parent_pid=os.getpid(),
+        source_fd=inputs.source,
+        out_dir=str(out_dir),
+        limits=limits,
+        cpu_seconds=_cpu_seconds(deadline_s),
+    )
+    prepared: SoundPrepared | None = None
+    async with contextlib.aclosing(_relayed(job, inputs, deadline_s=deadline_s)) as messages:
+        async for message in messages:
+            prepared = message if isinstance(message, SoundPrepared) else None
+    assert prepared is not None, "_relayed ends with it or raises"
+    return prepared
+
+
+async def _relayed(job: Job, inputs: _Inputs, *, deadline_s: float) -> AsyncGenerator[Event | SoundPrepared]:
+    """Run a child on `job` and yield what it says; its last word comes after it is gone. Closes `inputs`."""
+    out_dir = Path(job.out_dir)
     try:
-        child = await _start(inputs, out_dir, revision, edits, limits, deadline_s)
+        child = await _start(job, inputs)
     finally:
         inputs.close()
     stderr: deque[str] = deque(maxlen=_STDERR_LINES)
     drain = asyncio.create_task(_drain(child, stderr))
     # A timer, not asyncio.timeout: that would cancel the consumer in whatever it does between two events.
     deadline = _Deadline(child, deadline_s)
-    completed: Completed | None = None
+    last: Completed | SoundPrepared | None = None
     try:
         async for event in _events(child):
-            if isinstance(event, Completed):
-                completed = event
+            if isinstance(event, Completed | SoundPrepared):
+                last = event
             else:
                 yield event
         code = await child.wait()
-        if completed is None:
+        if last is None:
             await drain
             raise deadline.failure() or _death(code, stderr)
     finally:
@@ -73,7 +122,7 @@ async def package(
         await _end(child, drain)
         await asyncio.to_thread(_sweep, out_dir)
     # Last, after the child is gone: a consumer that stops at Completed leaves nothing behind.
-    yield completed
+    yield last
 
 
 class _Deadline:
@@ -142,20 +191,12 @@ class _Inputs:
             os.close(descriptor)
 
 
-async def _start(
-    inputs: _Inputs, out_dir: Path, revision: int, edits: Edits, limits: Limits, deadline_s: float
-) -> asyncio.subprocess.Process:
-    job = Job(
-        parent_pid=os.getpid(),
-        source_fd=inputs.source,
-        sound_fd=inputs.sound,
-        partner_fd=inputs.partner,
-        out_dir=str(out_dir),
-        revision=revision,
-        edits=edits,
-        limits=limits,
-        cpu_seconds=int(deadline_s * (os.cpu_count() or 1)) + 10,
-    )
+def _cpu_seconds(deadline_s: float) -> int:
+    """A second lock behind the deadline, for a parent that hangs: every processor busy all the time, and some."""
+    return int(deadline_s * (os.cpu_count() or 1)) + 10
+
+
+async def _start(job: Job, inputs: _Inputs) -> asyncio.subprocess.Process:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
@@ -165,7 +206,7 @@ async def _start(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         pass_fds=tuple(inputs.all),
-        cwd=out_dir,
+        cwd=job.out_dir,
         env=_environment(),
         start_new_session=True,
         limit=MAX_LINE_BYTES,
@@ -190,7 +231,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-async def _events(child: asyncio.subprocess.Process) -> AsyncIterator[Event]:
+async def _events(child: asyncio.subprocess.Process) -> AsyncIterator[Event | SoundPrepared]:
     assert child.stdout is not None
     while line := await child.stdout.readline():
         message: ChildMessage = msgspec.json.decode(line, type=ChildMessage)

@@ -83,6 +83,18 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True, tag="completed"):
     manifest: MediaManifest
 
 
+class SoundPrepared(msgspec.Struct, frozen=True, kw_only=True, tag="sound"):
+    """A sound of the library is done: file `name` of out_dir is AAC in MP4 at the target loudness."""
+
+    name: str
+    size_bytes: int
+    duration_ms: int
+    loudness_lufs: float
+    """Integrated, of the file as it was given."""
+    fingerprint: str | None
+    """Chromaprint, base64 in AcoustID's compressed form; None below about 3 s."""
+
+
 class SandboxReport(msgspec.Struct, frozen=True, kw_only=True, tag="sandbox"):
     """Which walls stand around the encoder: "rlimits", "network" (none), "landlock", "seccomp"."""
 
@@ -90,6 +102,7 @@ class SandboxReport(msgspec.Struct, frozen=True, kw_only=True, tag="sandbox"):
 
 
 Event = SandboxReport | Probed | Progress | FileGrew | FileReady | Playable | RungReady | Analysis | Completed
+SoundEvent = SandboxReport | Progress | FileReady | SoundPrepared
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
@@ -106,7 +119,7 @@ class Broke(msgspec.Struct, frozen=True, kw_only=True, tag="broke"):
     detail: str
 
 
-ChildMessage = Event | Refused | Broke
+ChildMessage = Event | SoundPrepared | Refused | Broke
 
 CONTENT_TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",

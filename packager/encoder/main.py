@@ -25,21 +25,12 @@ def main() -> int:
     offline = leave_network()
     tie_to_parent(job.parent_pid)  # again: a change of credentials clears the signal
     # Heavy imports: after the network is gone (that needs a single thread), before the walls (that hide other files).
-    from packager.encoder.scene import Inputs
-    from packager.encoder.session import Session
+    from packager.encoder.sessions import session_of
     from packager.encoder.verdict import run_session
 
     out_dir = Path(job.out_dir)
     outbox.emit(raise_walls(out_dir=out_dir, limits=job.limits, cpu_seconds=job.cpu_seconds, offline=offline))
-    session = Session(
-        Inputs(source=job.source_fd, sound=job.sound_fd, partner=job.partner_fd),
-        out_dir,
-        edits=job.edits,
-        limits=job.limits,
-        revision=job.revision,
-        emit=outbox.emit,
-    )
-    verdict = run_session(session)
+    verdict = run_session(session_of(job, emit=outbox.emit))
     if verdict is not None:
         outbox.emit(verdict)
     return 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
+from typing import Protocol
 
 import av.error
 
 from packager.encoder.rung_encoder import NoThread
-from packager.encoder.session import Session
 from packager.errors import PackagingFailed, RefusedInput
 from packager.events import Broke, Refused
 
@@ -15,7 +15,13 @@ from packager.events import Broke, Refused
 _WANT_OF_MEMORY = (MemoryError, av.error.ExternalError, NoThread)
 
 
-def run_session(session: Session) -> Refused | Broke | None:
+class Runnable(Protocol):
+    """A session: `run` blocks until it is done and reports its success itself."""
+
+    def run(self) -> None: ...
+
+
+def run_session(session: Runnable) -> Refused | Broke | None:
     """None when the session said Completed itself. Our own bugs pass, with their traceback."""
     try:
         session.run()

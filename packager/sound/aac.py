@@ -38,7 +38,7 @@ def encode_aac(blocks: Iterable[Stereo], *, gain_db: float) -> AacSound:
     fifo = av.AudioFifo()
     frames: list[bytes] = []
     at_sample, total = 0, 0
-    for block in _levelled(_without_first(blocks, PRIMING_SAMPLES), gain_db):
+    for block in levelled(_without_first(blocks, PRIMING_SAMPLES), gain_db):
         fifo.write(as_frame(block, at_sample))
         at_sample += block.shape[1]
         while (chunk := fifo.read(FRAME_SAMPLES)) is not None:
@@ -73,7 +73,7 @@ def _without_first(blocks: Iterable[Stereo], samples: int) -> Iterator[Stereo]:
         samples = max(0, samples - block.shape[1])
 
 
-def _levelled(blocks: Iterable[Stereo], gain_db: float) -> Iterator[Stereo]:
+def levelled(blocks: Iterable[Stereo], gain_db: float) -> Iterator[Stereo]:
     """Gain, then a look-ahead limiter 1 dB below CEILING_DBTP (it sees sample peaks; AAC adds a little)."""
     ceiling = 10 ** ((CEILING_DBTP - 0.5) / 20)
     graph = sound_graph(

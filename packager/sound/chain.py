@@ -53,13 +53,27 @@ def stereo_blocks(track: SoundTrack, *, total_samples: int) -> Iterator[Stereo]:
 
 def overlay_blocks(descriptor: int, *, start_s: float, total_samples: int) -> Iterator[Stereo]:
     """A sound file from `start_s` on, silence after its end, exactly `total_samples`. Raises RefusedInput."""
+    window = Window(start_s=start_s, end_s=start_s + total_samples / RATE, speed=1.0)
+    return stereo_blocks(_file_track(descriptor, window), total_samples=total_samples)
+
+
+def sound_file_blocks(descriptor: int, *, at_most_s: float) -> Iterator[Stereo]:
+    """A whole sound file as long as it is, cut at `at_most_s`. Raises RefusedInput. CPU-bound."""
+    left = round(at_most_s * RATE)
+    for block in _shaped(_file_track(descriptor, Window(start_s=0.0, end_s=at_most_s, speed=1.0))):
+        yield block
+        left -= block.shape[1]
+        if left <= 0:  # what follows would be decoded only to be thrown away
+            return
+
+
+def _file_track(descriptor: int, window: Window) -> SoundTrack:
+    """The first track of a sound file, from its own first sample on."""
     with open_sound(descriptor) as container:
         stream = container.streams.audio[0]
         index, zero = stream.index, stream.start_time or 0
         origin_s = float(zero * (stream.time_base or 0))
-    window = Window(start_s=start_s, end_s=start_s + total_samples / RATE, speed=1.0)
-    track = SoundTrack(descriptor=descriptor, index=index, origin_s=origin_s, window=window, sound_file=True)
-    return stereo_blocks(track, total_samples=total_samples)
+    return SoundTrack(descriptor=descriptor, index=index, origin_s=origin_s, window=window, sound_file=True)
 
 
 def _shaped(track: SoundTrack) -> Iterator[Stereo]:
