@@ -56,6 +56,7 @@ from inference.feed.columns import FeedColumns
 
 DELIVERY: web.AppKey[Delivery] = web.AppKey("delivery", Delivery)
 MEDIA_PREFIX = "/videos/"
+AVATAR_PREFIX = "/avatars/"
 CATCH_UP_S = 30
 """After a start, media of an earlier life is validated until the purge log is applied, at most this long."""
 
@@ -193,6 +194,7 @@ async def _mount(app: web.Application, pop: Pop) -> None:
     app.router.add_route("*", "/api/v1/{tail:.*}", proxy.handle)
     app.router.add_get("/.well-known/jwks.json", proxy.handle)
     app.router.add_route("*", MEDIA_PREFIX + "{tail:.*}", pop.delivery.handle)
+    app.router.add_route("*", AVATAR_PREFIX + "{tail:.*}", pop.delivery.handle)
     app.router.add_route("*", "/t/{token}" + MEDIA_PREFIX + "{tail:.*}", pop.delivery.handle)
     web_app = await asyncio.to_thread(WebApp.load, settings.web_dir, find_item=pop.replica.item)
     app.router.add_get("/{path:.*}", web_app.handle)

@@ -19,6 +19,8 @@ from foundation.ids import UserId
 from foundation.stores.outbox import LOG_CHANNEL, LogConsumer, Relay, trim_log
 from foundation.stores.postgres import Shards
 from foundation.tokens.access import Revoked
+from origin.accounts.account_store import AccountStore
+from origin.catalogue.creators import Creators
 from origin.catalogue.projection import CatalogueProjection, RevocationProjection
 from origin.catalogue.routes import revocations_after
 from origin.consumers import Copies, Purger, Streams
@@ -58,6 +60,7 @@ def _duties(
     relay = Relay(shards, projections=(CatalogueProjection(), RevocationProjection()))
     purger = Purger(session, url=settings.control_plane_url, key=settings.control_plane_key)
     copies = LogConsumer(shards, name="copies", handle=Copies(shards).handle)
+    creators = LogConsumer(shards, name="creators", handle=Creators(shards, AccountStore(shards)).handle)
     purges = LogConsumer(shards, name="purges", handle=purger.handle)
     streams = LogConsumer(shards, name="streams", handle=Streams(stores.valkey).handle)
     flusher = CounterFlusher(shards, interval_s=settings.flush_interval_s)
@@ -68,6 +71,7 @@ def _duties(
         ("own shard map", lambda: keep_map_fresh(shards)),
         ("relay", lambda: relay.run(list(stores.listeners.values()))),
         ("copies", lambda: copies.run(control)),
+        ("creators", lambda: creators.run(control)),
         ("purges", lambda: purges.run(control)),
         ("streams", lambda: streams.run(control)),
         ("counters", flusher.run),

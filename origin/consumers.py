@@ -16,14 +16,17 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from foundation.errors import Unavailable
+from foundation.ids import UserId
 from foundation.settings import Secret
 from foundation.stores.errors import HotStateUnavailable
 from foundation.stores.outbox import Record
 from foundation.stores.postgres import Shards, affected
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.pops import PurgeRequest
+from origin.accounts.account_store import USER_CHANGED
+from origin.accounts.avatar import avatar_tag
 from origin.engagement.engagement_store import ENGAGED
-from origin.lifecycle.video_store import (
+from origin.lifecycle.announcements import (
     CATALOGUE_TOMBSTONE,
     VIDEO_DELETED,
     VIDEO_FAILED,
@@ -194,6 +197,7 @@ class Purger:
         """Raises Unavailable: the log position stays, the orders are sent again later (purging twice is harmless)."""
         found = [f"video-{record.key}" for record in records if record.topic in (VIDEO_DELETED, CATALOGUE_TOMBSTONE)]
         found += [f"user-{record.key}" for record in records if record.topic == USER_ERASED]
+        found += [avatar_tag(UserId(int(record.key))) for record in records if _outdates_avatar(record)]
         tags = tuple(dict.fromkeys(found))
         if not tags or not self._url:
             return
@@ -205,6 +209,10 @@ class Purger:
                     raise Unavailable(f"the control plane answered {answer.status} to a purge order")
         except (aiohttp.ClientError, TimeoutError) as err:
             raise Unavailable("the control plane does not answer; purge orders wait") from err
+
+
+def _outdates_avatar(record: Record) -> bool:
+    return record.topic == USER_CHANGED and bool(msgspec.json.decode(record.payload).get("avatar"))
 
 
 class Streams:

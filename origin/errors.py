@@ -2,7 +2,7 @@
 
 BadInput         TooYoung
 Conflict         UsernameTaken, UploadIncomplete, UploadClosed
-NotFound         UnknownVideo, UnknownUser, UnknownComment
+NotFound         UnknownVideo, UnknownUser, UnknownComment, UnknownSound
 Gone             UploadExpired
 Forbidden        NotYours, Blocked, AccountBanned, TeenRestricted
 TooLarge         FileTooLarge

@@ -15,6 +15,7 @@ from foundation.stores.valkey import RateLimiter, Verdict
 from origin.errors import QuotaExceeded, TooFast
 from origin.settings import TierLimits
 
+_PICTURES_PER_MINUTE = 20
 _VERDICTS: web.RequestKey[dict[str, Verdict]] = web.RequestKey("rate_limits", dict)
 
 
@@ -54,6 +55,10 @@ class Limits:
     async def action(self, request: web.Request, *, user_id: UserId) -> None:
         """One mutating request of a user. Raises TooFast."""
         await self._bucket(request, what="actions", who=str(user_id), per_minute=self._requests_per_minute)
+
+    async def picture(self, request: web.Request, *, user_id: UserId) -> None:
+        """One picture to be decoded, which costs a process. Raises TooFast."""
+        await self._bucket(request, what="pictures", who=str(user_id), per_minute=_PICTURES_PER_MINUTE)
 
     async def login(self, request: web.Request, *, name: str) -> None:
         """One sign-in try, counted by address and by name: neither many names nor many addresses help a guesser."""

@@ -15,8 +15,10 @@ from foundation.tokens.access import Revoked
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
 from origin.accounts.admin_routes import AdminRoutes
+from origin.accounts.avatar_routes import AvatarRoutes
 from origin.accounts.erasure import Erasure
 from origin.accounts.passwords import Passwords, open_passwords
+from origin.accounts.pictures import Pictures
 from origin.accounts.routes import AccountRoutes
 from origin.accounts.session_store import SessionStore
 from origin.accounts.tokens import AccessTokens, read_keys
@@ -136,13 +138,20 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             clock_s=stores.clock_s,
             allow_internal_users=settings.allow_internal_users,
         ),
+        AvatarRoutes(accounts=accounts, access=access, objects=stores.objects, pictures=Pictures(), limits=limits),
         UploadRoutes(uploads=uploads, access=access, limits=limits, sounds=sounds, public_url=settings.public_url),
         AdminRoutes(
             shards=shards,
             accounts=accounts,
             sessions=SessionStore(shards, refresh_life_s=settings.refresh_life_s),
             passwords=passwords,
-            erasure=Erasure(shards=shards, videos=videos, social=SocialStore(shards), settle_s=settings.erase_settle_s),
+            erasure=Erasure(
+                shards=shards,
+                videos=videos,
+                social=SocialStore(shards),
+                objects=stores.objects,
+                settle_s=settings.erase_settle_s,
+            ),
             clock_s=stores.clock_s,
         ),
         TusRoutes(

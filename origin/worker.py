@@ -85,7 +85,11 @@ def _runner(
         queue=queue,
         pipeline=pipeline,
         erasure=Erasure(
-            shards=stores.shards, videos=videos, social=SocialStore(stores.shards), settle_s=settings.erase_settle_s
+            shards=stores.shards,
+            videos=videos,
+            social=SocialStore(stores.shards),
+            objects=stores.objects,
+            settle_s=settings.erase_settle_s,
         ),
         erasing=Erasing(shards=stores.shards, objects=stores.objects, videos=videos, queue=queue),
         videos=videos,

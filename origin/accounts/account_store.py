@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundation.ids import UserId
+from foundation.stores.outbox import append
 from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.catalogue import Creator
+from origin.accounts.avatar import SMALL, avatar_url
 from origin.errors import UnknownUser, UsernameTaken
 
+USER_CHANGED = "user.changed"
+"""What others see of an account has changed: its name, picture, badge, or whether it is listed at all."""
 _RESERVE_AGAIN_S = 60.0  # a reservation whose user row never came is free again after this
 
 _COLUMNS = """id, username, display_name, bio, avatar_key, password_hash, birthdate, teen, private, tier, verified,
@@ -43,15 +47,16 @@ class Account:
     created_at: dt.datetime
 
     @property
-    def avatar_url(self) -> str | None:
-        return f"/avatars/{self.id}/{self.avatar_key}" if self.avatar_key else None
+    def hidden(self) -> bool:
+        """Its videos are in no feed, list or search of others."""
+        return self.shadow_banned or self.banned
 
     def creator(self) -> Creator:
         return Creator(
             id=str(self.id),
             username=self.username,
             display_name=self.display_name,
-            avatar_url=self.avatar_url,
+            avatar_url=avatar_url(self.id, self.avatar_key, size=SMALL),
             verified=self.verified,
         )
 
@@ -155,6 +160,32 @@ class AccountStore:
                 bio,
                 private,
             )
+            if display_name is not None:
+                await announce_change(connection, user_id)
+
+    async def set_avatar(self, user_id: UserId, key: str | None) -> str | None:
+        """Name the picture (None: no picture) and return the former name. Raises UnknownUser if the account is gone.
+
+        The change reaches feeds, and what caches hold of the old picture goes.
+        """
+        async with self._shards.write(Family.USER, user_id) as connection:
+            row = await connection.fetchrow(
+                """with old as (select avatar_key from users where id = $1 and state = 'active' for update)
+                   update users set avatar_key = $2 from old where id = $1 returning old.avatar_key as former""",
+                user_id,
+                key,
+            )
+            if row is None:
+                raise UnknownUser(f"there is no user {user_id}")
+            await announce_change(connection, user_id, avatar=True)
+        former: str | None = row["former"]
+        return former
+
+
+async def announce_change(connection: Connection, user_id: UserId, *, avatar: bool = False) -> None:
+    """In the transaction of the change. `avatar`: cached pictures are outdated."""
+    payload = {"userId": str(user_id), "avatar": avatar}
+    await append(connection, topic=USER_CHANGED, key=str(user_id), payload=payload)
 
 
 def _account(row: Any) -> Account:

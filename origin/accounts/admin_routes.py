@@ -14,7 +14,7 @@ from foundation.ids import UserId
 from foundation.stores.postgres import Shards
 from foundation.stores.shard_map import Family
 from foundation.wire import Wire
-from origin.accounts.account_store import AccountStore
+from origin.accounts.account_store import AccountStore, announce_change
 from origin.accounts.erasure import Erasure, Receipt, export
 from origin.accounts.passwords import Passwords
 from origin.accounts.session_store import EndReason, SessionStore
@@ -126,6 +126,7 @@ class AdminRoutes:
                 body.tier,
                 body.banned,
             )
+            await announce_change(connection, user_id)
         if body.banned:
             await self._sessions.end_all(user_id, EndReason.BANNED, now_ms=int(self._clock_s() * 1000))
         await self._audit(call.caller.operator, "decide-user", f"user:{user_id}", msgspec.structs.asdict(body))

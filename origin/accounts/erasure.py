@@ -16,10 +16,13 @@ import msgspec
 from foundation.ids import UserId, VideoId
 from foundation.stores.errors import ShardUnavailable
 from foundation.stores.job_queue import Job, enqueue
+from foundation.stores.objects import ObjectStore
 from foundation.stores.outbox import append
 from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire import Wire
+from origin.accounts.account_store import announce_change
+from origin.accounts.avatar import avatar_prefix
 from origin.accounts.session_store import EndReason, end_every_session
 from origin.consumers import USER_ERASED
 from origin.lifecycle.video_store import VideoStore
@@ -77,6 +80,7 @@ class Erasure:
     shards: Shards
     videos: VideoStore
     social: SocialStore
+    objects: ObjectStore
     settle_s: float
 
     async def begin(self, user_id: UserId, *, now_ms: int) -> None:
@@ -90,6 +94,7 @@ class Erasure:
             if not changed:
                 return
             await end_every_session(connection, user_id, EndReason.DELETED, now_ms=now_ms)
+            await announce_change(connection, user_id, avatar=True)
             await enqueue(connection, kind=ERASE_USER_JOB, key=str(user_id), family=Family.USER, snowflake=user_id)
         async with self.shards.control() as connection:
             await connection.execute("update usernames set listed = false where user_id = $1", user_id)
@@ -106,7 +111,8 @@ class Erasure:
         steps: dict[str, Callable[[UserId], Awaitable[int]]] = {"videos": self._videos}
         for name, sql in _VIDEO_ROWS.items():
             steps[name] = self._on_video_servers(sql)
-        return {**steps, "follows": self._follows, "followers": self._followers, "account": self._account}
+        people = {"follows": self._follows, "followers": self._followers}
+        return {**steps, **people, "avatar": self._avatar, "account": self._account}
 
     async def _videos(self, user_id: UserId) -> int:
         """Each video by its own delete: objects, versions, rows, catalogue, hashtags, purge orders."""
@@ -121,6 +127,10 @@ class Erasure:
         for video_id in found:
             await self.videos.delete(VideoId(video_id), owner=None, settle_s=self.settle_s)
         return len(found)
+
+    async def _avatar(self, user_id: UserId) -> int:
+        """What caches hold goes with the purge order of the last step: it names everything of the user."""
+        return await self.objects.delete_prefix(avatar_prefix(user_id))
 
     def _on_video_servers(self, sql: str) -> Callable[[UserId], Awaitable[int]]:
         async def work(user_id: UserId) -> int:

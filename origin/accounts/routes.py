@@ -11,6 +11,7 @@ from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import Snowflake, UserId, created_ms, parse_id
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import Account, AccountStore, NewAccount
+from origin.accounts.avatar import LARGE, avatar_url
 from origin.accounts.messages import (
     Credentials,
     InternalToken,
@@ -249,7 +250,7 @@ def view(account: Account, *, own: bool, followed: bool) -> UserView:
         username=account.username,
         display_name=account.display_name,
         bio=account.bio,
-        avatar_url=account.avatar_url,
+        avatar_url=avatar_url(account.id, account.avatar_key, size=LARGE),
         verified=account.verified,
         follower_count=account.followers,
         following_count=account.following,

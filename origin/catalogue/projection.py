@@ -10,7 +10,7 @@ from foundation.stores.outbox import Record, next_seq
 from foundation.stores.postgres import Connection
 from foundation.wire import Wire
 from origin.accounts.session_store import SESSION_ENDED
-from origin.lifecycle.video_store import CATALOGUE_COUNTERS, CATALOGUE_TOMBSTONE, CATALOGUE_UPSERT
+from origin.lifecycle.announcements import CATALOGUE_COUNTERS, CATALOGUE_TOMBSTONE, CATALOGUE_UPSERT
 
 CATALOGUE_HEAD = "catalogue"
 REVOCATIONS_HEAD = "revocations"

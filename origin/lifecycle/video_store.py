@@ -1,7 +1,6 @@
 """The videos table: reads, and every transition as one compare-and-set with its outbox records and jobs.
 
-Topics announced here: `video.state` (every change an owner's list must see), `video.ready`, `video.failed`,
-`video.deleted`, and for PoPs `catalogue.upsert` / `catalogue.tombstone`.
+What each of them tells the rest of the platform is in announcements.py.
 """
 
 from __future__ import annotations
@@ -14,30 +13,31 @@ import msgspec
 
 from foundation.ids import UserId, VideoId
 from foundation.stores.job_queue import cancel, enqueue
-from foundation.stores.outbox import append
 from foundation.stores.postgres import Connection, Shards, affected
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.catalogue import Counters, Creator, Sound
 from foundation.wire.media import MediaManifest
 from origin.errors import NotYours, StateConflict, UnknownVideo
+from origin.lifecycle.announcements import (
+    COUNTERS,
+    VIDEO_DELETED,
+    VIDEO_FAILED,
+    VIDEO_STATE,
+    announce,
+    announce_ready,
+    index_hashtags,
+    read_counters,
+    upsert_item,
+    withdraw,
+)
 from origin.lifecycle.states import VideoState, Visibility, before
-from origin.lifecycle.video import COLUMNS, Video, catalogue_item, counters_of, video_of
+from origin.lifecycle.video import COLUMNS, Video, counters_of, video_of
 
 PACKAGE_JOB = "package"
 EMBED_JOB = "embed"
 SWEEP_JOB = "sweep"
 ERASE_JOB = "erase"
 PUBLISH_JOB = "publish"
-
-VIDEO_STATE = "video.state"
-VIDEO_READY = "video.ready"
-VIDEO_FAILED = "video.failed"
-VIDEO_DELETED = "video.deleted"
-CATALOGUE_UPSERT = "catalogue.upsert"
-CATALOGUE_TOMBSTONE = "catalogue.tombstone"
-CATALOGUE_COUNTERS = "catalogue.counters"
-
-_NO_COUNTERS = Counters()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class VideoStore:
         """Counters with what the flusher has not added up yet; videos on absent servers are left out."""
 
         async def ask(name: str, connection: Connection) -> list[Any]:
-            return list(await connection.fetch(_COUNTERS, video_ids))
+            return list(await connection.fetch(COUNTERS, video_ids))
 
         scattered = await self._shards.scatter(ask, family=Family.VIDEO, fresh=True)
         return {VideoId(row["video_id"]): counters_of(row) for rows in scattered.answers for row in rows}
@@ -130,7 +130,7 @@ class VideoStore:
             video = video_of(row)
             await connection.execute("update uploads set state = 'complete' where video_id = $1", video_id)
             await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)
-            await _announce(connection, VIDEO_STATE, video)
+            await announce(connection, VIDEO_STATE, video)
             return True
 
     async def replaced(self, video_id: VideoId, *, original_key: str) -> bool:
@@ -149,7 +149,7 @@ class VideoStore:
                 return False
             await connection.execute("update uploads set state = 'complete' where video_id = $1", video_id)
             await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)
-            await _announce(connection, VIDEO_STATE, video_of(row))
+            await announce(connection, VIDEO_STATE, video_of(row))
             return True
 
     # -- processing, called by the worker
@@ -257,7 +257,7 @@ class VideoStore:
                 return False
             video = video_of(row)
             if video.in_catalogue:
-                await _upsert(connection, video, creator)
+                await upsert_item(connection, video, creator)
             return True
 
     async def fail(self, video_id: VideoId, *, revision: int, code: str, detail: str) -> bool:
@@ -277,8 +277,8 @@ class VideoStore:
             if row is None:
                 return False
             video = video_of(row)
-            await _announce(connection, VIDEO_STATE, video)
-            await _announce(connection, VIDEO_FAILED, video, reason=detail[:500])
+            await announce(connection, VIDEO_STATE, video)
+            await announce(connection, VIDEO_FAILED, video, reason=detail[:500])
             return True
 
     # -- change and delete
@@ -305,12 +305,12 @@ class VideoStore:
                 *(changes[name] for name in names),
             )
             video = video_of(row)
-            await _announce(connection, VIDEO_STATE, video)
+            await announce(connection, VIDEO_STATE, video)
             if video.in_catalogue:
-                await _index_hashtags(connection, video)
-                await _upsert(connection, video, creator)
+                await index_hashtags(connection, video)
+                await upsert_item(connection, video, creator)
             elif video_of(old).in_catalogue:
-                await _withdraw(connection, video)
+                await withdraw(connection, video)
             return video
 
     async def delete(self, video_id: VideoId, *, owner: UserId | None, settle_s: float) -> bool:
@@ -347,9 +347,9 @@ class VideoStore:
                 payload={"settleS": settle_s, "ownerId": str(video.owner_id)},
                 priority=1,
             )
-            await _withdraw(connection, video)
-            await _announce(connection, VIDEO_STATE, video, state=VideoState.DELETED, version=video.version + 1)
-            await _announce(connection, VIDEO_DELETED, video)
+            await withdraw(connection, video)
+            await announce(connection, VIDEO_STATE, video, state=VideoState.DELETED, version=video.version + 1)
+            await announce(connection, VIDEO_DELETED, video)
             return True
 
     async def reprocess(self, video_id: VideoId) -> Video:
@@ -365,76 +365,3 @@ class VideoStore:
                 raise StateConflict("only a failed video whose original is kept can be processed again")
             await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)
             return video_of(row)
-
-
-_COUNTERS = """
-select c.video_id, c.views + coalesce(sum(j.views), 0)::bigint as views,
-    c.likes + coalesce(sum(j.likes), 0)::bigint as likes,
-    c.comments + coalesce(sum(j.comments), 0)::bigint as comments,
-    c.shares + coalesce(sum(j.shares), 0)::bigint as shares
-from video_counters c left join counter_journal j on j.video_id = c.video_id
-where c.video_id = any($1) group by c.video_id"""
-
-
-async def read_counters(connection: Connection, video_id: VideoId) -> Counters:
-    row = await connection.fetchrow(_COUNTERS, [video_id])
-    return counters_of(row) if row is not None else _NO_COUNTERS
-
-
-async def announce_ready(connection: Connection, video: Video, creator: Creator) -> None:
-    """Inside the transaction that made (or kept) `video` ready: hashtags, PoPs, the owner's list, the uploader."""
-    await _announce(connection, VIDEO_STATE, video)
-    await _announce(connection, VIDEO_READY, video)
-    if video.in_catalogue:
-        await _index_hashtags(connection, video)
-        await _upsert(connection, video, creator)
-
-
-async def _upsert(connection: Connection, video: Video, creator: Creator) -> None:
-    item = catalogue_item(video, creator, await read_counters(connection, video.id))
-    await append(connection, topic=CATALOGUE_UPSERT, key=str(video.id), payload=item)
-
-
-async def _withdraw(connection: Connection, video: Video) -> None:
-    """Take the video out of every list that is not its owner's."""
-    await connection.execute("delete from video_hashtags where video_id = $1", video.id)
-    await append(connection, topic=CATALOGUE_TOMBSTONE, key=str(video.id), payload={})
-
-
-async def _index_hashtags(connection: Connection, video: Video) -> None:
-    await connection.execute("delete from video_hashtags where video_id = $1", video.id)
-    if video.visibility is Visibility.PUBLIC:
-        await connection.execute(
-            """insert into video_hashtags (tag, video_id, shard, published_at)
-               select tag, $2, $3, $4 from unnest($1::text[]) as tag on conflict do nothing""",
-            list(video.hashtags),
-            video.id,
-            shard_of(Family.VIDEO, video.id),
-            video.published_at,
-        )
-
-
-async def _announce(
-    connection: Connection,
-    topic: str,
-    video: Video,
-    *,
-    state: VideoState | None = None,
-    version: int | None = None,
-    reason: str = "",
-) -> None:
-    await append(
-        connection,
-        topic=topic,
-        key=str(video.id),
-        payload={
-            "videoId": str(video.id),
-            "ownerId": str(video.owner_id),
-            "state": str(state or video.state),
-            "visibility": str(video.visibility),
-            "version": version or video.version,
-            "title": video.title,
-            "soundId": video.sound.id if video.sound else None,
-            "reason": reason,
-        },
-    )

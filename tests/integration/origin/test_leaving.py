@@ -45,7 +45,7 @@ async def test_an_erased_person_leaves_nothing_but_receipts(origin: Origin) -> N
 
     async def erased() -> bool:
         state = await origin.ok("GET", f"/api/v1/admin/users/{ada.id}/erasure", OPERATOR)
-        return state["state"] == "erased" and len(state["receipts"]) == 9
+        return state["state"] == "erased" and len(state["receipts"]) == 10
 
     await origin.eventually(erased)
     video = await origin.ok("GET", f"/api/v1/videos/{other}", bob)
