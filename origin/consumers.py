@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from foundation.errors import Unavailable
-from foundation.ids import UserId
+from foundation.ids import UserId, VideoId
 from foundation.settings import Secret
 from foundation.stores.errors import HotStateUnavailable
 from foundation.stores.outbox import Record
@@ -33,6 +33,7 @@ from origin.lifecycle.announcements import (
     VIDEO_READY,
     VIDEO_STATE,
 )
+from origin.sounds.sound_store import forget_sound_of
 
 _log = logging.getLogger(__name__)
 FOLLOW_CHANGED = "follow.changed"
@@ -56,6 +57,7 @@ class Copies:
             ENGAGED: self._engaged,
             USER_LIKES: self._likes,
             VIDEO_READY: self._ready,
+            VIDEO_DELETED: self._deleted,
             VIDEO_FAILED: self._failed,
             NOTIFY: self._notify,
         }
@@ -158,6 +160,9 @@ class Copies:
         await self._tell(
             int(video["ownerId"]), record.seq, "video-ready", {"videoId": video["videoId"], "title": video["title"]}
         )
+
+    async def _deleted(self, record: Record, video: Payload) -> None:
+        await forget_sound_of(self._shards, VideoId(int(video["videoId"])))
 
     async def _failed(self, record: Record, video: Payload) -> None:
         await self._tell(

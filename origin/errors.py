@@ -1,10 +1,10 @@
 """The origin's errors, leaves of `foundation.errors`.
 
 BadInput         TooYoung
-Conflict         UsernameTaken, UploadIncomplete, UploadClosed
+Conflict         UsernameTaken, UploadIncomplete, UploadClosed, SoundNotReady
 NotFound         UnknownVideo, UnknownUser, UnknownComment, UnknownSound
 Gone             UploadExpired
-Forbidden        NotYours, Blocked, AccountBanned, TeenRestricted
+Forbidden        NotYours, Blocked, AccountBanned, TeenRestricted, RemixRefused
 TooLarge         FileTooLarge
 TooManyRequests  QuotaExceeded, TooFast
 Unauthenticated  WrongPassword, RefreshRefused
@@ -67,6 +67,16 @@ class UnknownComment(NotFound):
 class UnknownSound(NotFound):
     code = "unknown-sound"
     title = "No such sound"
+
+
+class SoundNotReady(Conflict):
+    code = "sound-not-ready"
+    title = "This sound has no file to mix"
+
+
+class RemixRefused(Forbidden):
+    code = "remix-refused"
+    title = "This video cannot be used in yours"
 
 
 class NotYours(Forbidden):

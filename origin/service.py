@@ -22,6 +22,7 @@ from origin.accounts.pictures import Pictures
 from origin.accounts.routes import AccountRoutes
 from origin.accounts.session_store import SessionStore
 from origin.accounts.tokens import AccessTokens, read_keys
+from origin.audit import Audit
 from origin.background import background
 from origin.catalogue.routes import CatalogueRoutes
 from origin.engagement.comment_store import CommentStore
@@ -31,6 +32,7 @@ from origin.events.event_store import EventStore
 from origin.events.routes import EventRoutes
 from origin.events.viewer_history import ViewerHistoryRoutes
 from origin.lifecycle.media_access import MediaAccess
+from origin.lifecycle.remix import Remix
 from origin.lifecycle.routes import VideoRoutes
 from origin.lifecycle.video_lists import VideoLists
 from origin.lifecycle.video_store import VideoStore
@@ -38,12 +40,15 @@ from origin.limits import Limits, announce_limits
 from origin.media.routes import MediaRoutes
 from origin.search.routes import SearchRoutes
 from origin.search.search_store import SearchStore
-from origin.search.sound_store import SoundStore
 from origin.settings import OriginSettings
 from origin.social.relations import RelationRoutes
 from origin.social.routes import SocialRoutes
 from origin.social.social_store import SocialStore
+from origin.sounds.intake import SoundIntake
+from origin.sounds.routes import SoundRoutes
+from origin.sounds.sound_store import SoundStore
 from origin.stores import Stores, open_stores
+from origin.uploads.ingredients import Pantry
 from origin.uploads.routes import UploadRoutes
 from origin.uploads.rules import UploadRules
 from origin.uploads.tus import TusRoutes, TusStore, announce_tus
@@ -91,6 +96,8 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
     videos = VideoStore(shards)
     engagements = EngagementStore(shards)
     sounds = SoundStore(shards)
+    remix = Remix(videos=videos, sounds=sounds, access=access)
+    search = SearchStore(shards)
     media = MediaAccess(
         access=access,
         keys={kid: str.__str__(key).encode() for kid, key in settings.media_keys.items()},
@@ -139,7 +146,13 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             allow_internal_users=settings.allow_internal_users,
         ),
         AvatarRoutes(accounts=accounts, access=access, objects=stores.objects, pictures=Pictures(), limits=limits),
-        UploadRoutes(uploads=uploads, access=access, limits=limits, sounds=sounds, public_url=settings.public_url),
+        UploadRoutes(
+            uploads=uploads,
+            access=access,
+            limits=limits,
+            pantry=Pantry(remix=remix),
+            public_url=settings.public_url,
+        ),
         AdminRoutes(
             shards=shards,
             accounts=accounts,
@@ -172,8 +185,21 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             limits=limits,
             ids=stores.ids,
         ),
-        SearchRoutes(
-            search=SearchStore(shards), sounds=sounds, lists=lists, accounts=accounts, access=access, ids=stores.ids
+        SearchRoutes(search=search, lists=lists, accounts=accounts, access=access),
+        SoundRoutes(
+            sounds=sounds,
+            intake=SoundIntake(
+                sounds=sounds, objects=stores.objects, ids=stores.ids, max_bytes=settings.max_sound_bytes
+            ),
+            remix=remix,
+            search=search,
+            lists=lists,
+            accounts=accounts,
+            access=access,
+            media=media,
+            objects=stores.objects,
+            audit=Audit(shards),
+            ids=stores.ids,
         ),
         social_routes,
         CatalogueRoutes(shards=shards, listener=stores.control_listener, tokens=tokens),

@@ -86,6 +86,7 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
     control_plane_key: Annotated[Secret, Meta(description="Service key for the control plane.")] = Secret("")
 
     max_file_bytes: Annotated[int, Meta(ge=MIB, description="Largest upload, bytes.")] = 2 * GIB
+    max_sound_bytes: Annotated[int, Meta(ge=MIB, description="Largest file of a library sound, bytes.")] = 64 * MIB
     min_duration_ms: Annotated[int, Meta(ge=0, description="Shortest clip announced at init, ms.")] = 500
     max_duration_ms: Annotated[int, Meta(ge=1000, description="Longest clip, ms.")] = 600_000
     chunk_bytes: Annotated[
@@ -124,6 +125,10 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
     jobs_at_once: Annotated[int, Meta(ge=1, le=64, description="Worker: videos packaged at the same time.")] = 1
     lease_s: Annotated[float, Meta(ge=2, description="Worker: a silent worker loses its job after this, s.")] = 30.0
     packaging_timeout_s: Annotated[float, Meta(ge=10, description="Worker: longest packaging of one video, s.")] = 300.0
+    max_material_bytes: Annotated[
+        int,
+        Meta(ge=MIB, description="Worker: most that is fetched of a sound or of the other video of a duet, bytes."),
+    ] = 256 * MIB
     sweep_delay_s: Annotated[
         float, Meta(ge=0, description="Worker: an old revision stays this long for players in the middle of it, s.")
     ] = 3600.0

@@ -14,20 +14,26 @@ from aiohttp import web
 from foundation.http.server import new_app, run_service
 from foundation.stores.job_queue import JobQueue, RetryPolicy
 from foundation.telemetry.metrics import new_registry
+from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
 from origin.accounts.erasure import Erasure
+from origin.lifecycle.remix import Remix
 from origin.lifecycle.video_store import VideoStore
 from origin.metrics import WorkerMetrics
 from origin.packaging.embedding import Embedding, load_embedder
 from origin.packaging.erasing import Erasing
+from origin.packaging.materials import MaterialFetcher
 from origin.packaging.pipeline import Package, Pipeline
 from origin.packaging.runner import Runner
+from origin.packaging.scratch import Scratch
+from origin.packaging.sound_making import SoundMaking
 from origin.settings import OriginSettings
 from origin.shards import keep_map_fresh
 from origin.social.social_store import SocialStore
+from origin.sounds.sound_store import SoundStore
 from origin.stores import Stores, open_stores
 from origin.tasks import end_tasks
-from packager.engine import package
+from packager.engine import package, prepare_sound
 from packager.limits import Limits
 
 
@@ -62,6 +68,10 @@ def _runner(
     encoder: Package,
 ) -> Runner:
     accounts = AccountStore(stores.shards)
+    sounds = SoundStore(stores.shards)
+    remix = Remix(videos=videos, sounds=sounds, access=AccessStore(stores.shards, accounts))
+    scratch = Scratch(settings.scratch_dir)
+    limits = Limits(max_bytes=settings.max_file_bytes, max_duration_s=settings.max_duration_ms / 1000)
     queue = JobQueue(
         stores.shards,
         worker=f"{socket.gethostname()}:{os.getpid()}",
@@ -75,8 +85,9 @@ def _runner(
         shards=stores.shards,
         embedding=embedding,
         package=encoder,
-        limits=Limits(max_bytes=settings.max_file_bytes, max_duration_s=settings.max_duration_ms / 1000),
-        scratch=settings.scratch_dir,
+        limits=limits,
+        materials=MaterialFetcher(remix=remix, objects=stores.objects, max_bytes=settings.max_material_bytes),
+        scratch=scratch,
         timeout_s=settings.packaging_timeout_s,
         sweep_delay_s=settings.sweep_delay_s,
         metrics=metrics,
@@ -84,6 +95,15 @@ def _runner(
     return Runner(
         queue=queue,
         pipeline=pipeline,
+        sound_making=SoundMaking(
+            sounds=sounds,
+            objects=stores.objects,
+            scratch=scratch,
+            prepare=prepare_sound,
+            limits=limits,
+            timeout_s=settings.packaging_timeout_s,
+        ),
+        scratch=scratch,
         erasure=Erasure(
             shards=stores.shards,
             videos=videos,

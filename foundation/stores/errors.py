@@ -4,6 +4,7 @@ Unavailable
 ├── ShardUnavailable     the Postgres server of this shard is away; others go on
 ├── HotStateUnavailable  Valkey is away
 └── ObjectsUnavailable   the object store is away
+ObjectTooLarge           an object is longer than its reader takes
 LeaseLost                a job's lease went to another worker: stop, write nothing more
 MigrationError           a migration file changed after it was applied, or failed
 """
@@ -26,6 +27,11 @@ class HotStateUnavailable(Unavailable):
 class ObjectsUnavailable(Unavailable):
     code = "objects-unavailable"
     title = "The object store is temporarily away"
+
+
+class ObjectTooLarge(PopreelError):
+    code = "object-too-large"
+    title = "A stored object is larger than expected"
 
 
 class LeaseLost(PopreelError):

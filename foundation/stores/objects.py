@@ -24,7 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from foundation.settings import Secret
-from foundation.stores.errors import ObjectsUnavailable
+from foundation.stores.errors import ObjectsUnavailable, ObjectTooLarge
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -160,15 +160,18 @@ class ObjectStore:
         async with self.open(key) as body:
             return await body.read() if body.status == 200 else None
 
-    async def download(self, key: str, path: Path) -> int:
-        """Stream an object into `path`; returns its size. Raises FileNotFoundError if there is none."""
+    async def download(self, key: str, path: Path, *, max_bytes: int | None = None) -> int:
+        """Stream an object into `path`; returns its size. Raises FileNotFoundError, ObjectTooLarge (max_bytes)."""
         async with self.open(key) as body:
             if body.status != 200:
                 raise FileNotFoundError(key)
             size = 0
             with path.open("wb") as file:
                 async for chunk in body.chunks():
-                    size += await asyncio.to_thread(file.write, chunk)
+                    size += len(chunk)
+                    if max_bytes is not None and size > max_bytes:
+                        raise ObjectTooLarge(f"{key} has more than {max_bytes} bytes")
+                    await asyncio.to_thread(file.write, chunk)
         return size
 
     async def _put(self, url: str, body: AsyncIterable[bytes] | bytes, headers: Mapping[str, str]) -> str:

@@ -1,4 +1,7 @@
-"""Where a video's objects are. `hh` spreads prefixes (S3 scales by prefix); a revision never changes once published."""
+"""Where the objects of a video or sound are.
+
+`hh` spreads prefixes (S3 scales by prefix); a revision never changes once published.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,25 @@ def video_prefix(video_id: int) -> str:
 
 def revision_prefix(video_id: int, revision: int) -> str:
     return f"{video_prefix(video_id)}r{revision}/"
+
+
+def sounds_prefix(sound_id: int) -> str:
+    return f"sounds/{_spread(sound_id)}/{sound_id}/"
+
+
+def sound_upload_key(sound_id: int, upload: int) -> str:
+    """A file as the operator sent it, until it is prepared."""
+    return f"{sounds_prefix(sound_id)}{upload}.upload"
+
+
+def prepared_sound_key(upload_key: str) -> str:
+    """Where the file made of that upload goes: another key for every upload, so bytes never change under a key."""
+    return upload_key.removesuffix(".upload") + ".m4a"
+
+
+def sound_upload_number(key: str) -> int:
+    """The upload that an object of a sound belongs to; they are numbered in time order."""
+    return int(key.rpartition("/")[2].partition(".")[0])
 
 
 def media_path(region: str, video_id: int) -> str:

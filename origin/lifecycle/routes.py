@@ -42,6 +42,8 @@ class VideoChange(Wire, frozen=True, kw_only=True):
     hashtags: Annotated[tuple[str, ...], Meta(max_length=60)] | UnsetType = UNSET
     visibility: Literal["public", "unlisted", "followers", "private"] | UnsetType = UNSET
     comments_open: bool | UnsetType = UNSET
+    remixes_open: bool | UnsetType = UNSET
+    """Whether others may duet and stitch it and use its sound."""
 
 
 class VideoRoutes:

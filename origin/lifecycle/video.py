@@ -20,7 +20,7 @@ from origin.lifecycle.states import VideoState, Visibility, listed
 COLUMNS = """v.id, v.owner_id, v.state, v.version, v.stage, v.progress, v.attempt, v.error_code, v.error_detail,
     v.title, v.description, v.hashtags, v.sound_id, v.sound_title, v.sound_artist, v.visibility, v.publish_at, v.edits,
     v.region, v.revision, v.ready_revision, v.original_key, v.manifest, v.complete, v.embedding, v.embedding_space,
-    v.comments_open, v.shadow_banned, v.created_at, v.published_at"""
+    v.comments_open, v.shadow_banned, v.created_at, v.published_at, v.partner_id, v.remixes_open"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,10 @@ class Video:
     shadow_banned: bool
     created_at: dt.datetime
     published_at: dt.datetime | None
+    partner_id: VideoId | None
+    """The other video of a duet or stitch."""
+    remixes_open: bool
+    """Others may duet and stitch it and use its sound."""
 
     @property
     def served(self) -> bool:
@@ -91,7 +95,7 @@ def video_of(row: Any) -> Video:
 _PLAIN = frozenset(
     {"version", "stage", "progress", "attempt", "error_code", "error_detail", "title", "description", "publish_at"}
     | {"edits", "region", "revision", "ready_revision", "original_key", "complete", "embedding", "comments_open"}
-    | {"shadow_banned", "created_at", "published_at"}
+    | {"shadow_banned", "created_at", "published_at", "partner_id", "remixes_open"}
 )
 
 
@@ -147,6 +151,10 @@ class VideoView(Wire, frozen=True, kw_only=True):
     liked: bool = False
     bookmarked: bool = False
     comments_open: bool = True
+    remixes_open: bool = True
+    """Others may duet and stitch it and use its sound."""
+    remix_of: str | None = None
+    """The other video of a duet or stitch."""
     created_at_ms: int = 0
     published_at_ms: int | None = None
 
@@ -171,6 +179,8 @@ def video_view(
         liked=liked,
         bookmarked=bookmarked,
         comments_open=video.comments_open,
+        remixes_open=video.remixes_open,
+        remix_of=str(video.partner_id) if video.partner_id is not None else None,
         created_at_ms=_ms(video.created_at),
         published_at_ms=_ms(video.published_at) if video.published_at else None,
     )

@@ -52,6 +52,9 @@ class Metadata:
     publish_at: dt.datetime | None
     edits: str
     """JSON of `packager.edits.Edits`."""
+    partner_id: VideoId | None
+    """The other video of a duet or stitch."""
+    remixes_open: bool
 
 
 class VideoStore:
@@ -111,7 +114,8 @@ class VideoStore:
             row = await connection.fetchrow(
                 f"""update videos v set state = 'uploaded', version = version + 1, stage = 'queued', progress = 0,
                        title = $2, description = $3, hashtags = $4, sound_id = $5, sound_title = $6, sound_artist = $7,
-                       visibility = $8, publish_at = $9, edits = $10, original_key = $11, uploaded_at = now()
+                       visibility = $8, publish_at = $9, edits = $10, original_key = $11, partner_id = $12,
+                       remixes_open = $13, uploaded_at = now()
                    where id = $1 and state = 'created' returning {COLUMNS}""",  # noqa: S608
                 video_id,
                 metadata.title,
@@ -124,6 +128,8 @@ class VideoStore:
                 metadata.publish_at,
                 metadata.edits,
                 original_key,
+                metadata.partner_id,
+                metadata.remixes_open,
             )
             if row is None:
                 return False
@@ -285,7 +291,7 @@ class VideoStore:
 
     async def change(self, video_id: VideoId, owner: UserId, creator: Creator, changes: dict[str, Any]) -> Video:
         """Set columns of `changes` (known names only) and tell the PoPs. Raises UnknownVideo, NotYours."""
-        allowed = ("title", "description", "hashtags", "visibility", "comments_open", "publish_at")
+        allowed = ("title", "description", "hashtags", "visibility", "comments_open", "remixes_open", "publish_at")
         names = [name for name in allowed if name in changes]
         assignments = "".join(f", {name} = ${index}" for index, name in enumerate(names, start=3))
         async with self._shards.write(Family.VIDEO, video_id) as connection:

@@ -11,7 +11,7 @@ from foundation.http.endpoint import Call, endpoint
 from foundation.http.guard import bearer, holder_of
 from foundation.ids import VideoId
 from foundation.settings import Secret
-from foundation.stores.objects import ObjectBody, ObjectStore
+from foundation.stores.objects import ObjectStore
 from foundation.tokens.media import split
 from origin.errors import UnknownVideo
 from origin.lifecycle.media_access import MediaAccess
@@ -19,13 +19,13 @@ from origin.lifecycle.object_keys import revision_prefix
 from origin.lifecycle.video import Video, rooted
 from origin.lifecycle.video_store import VideoStore
 from origin.media.answers import is_open, labels, matches
+from origin.media.relay import pass_on
 
 _FOLDER = "/videos/{region:[a-z0-9-]{1,32}}/{id:[0-9]{1,19}}"
 _FILE = "{file:[A-Za-z0-9][A-Za-z0-9._-]{0,80}}"
 _PINNED = _FOLDER + "/r{revision:[0-9]{1,9}}/" + _FILE
 _CURRENT = _FOLDER + "/" + _FILE
 _TOKEN = "/t/{token:[A-Za-z0-9._~-]{1,80}}"  # noqa: S105 - a path pattern
-_PASSED_ON = ("Content-Length", "Content-Range", "ETag", "Last-Modified")
 
 
 class MediaRoutes:
@@ -118,7 +118,7 @@ class MediaRoutes:
                 raise UnknownVideo(f"this video has no {file}")
             if body.status not in (200, 206, 304, 416):
                 raise Unavailable("the object store gave no usable answer", retry_after_s=1)
-            return await _pass_on(request, body, headers)
+            return await pass_on(request, body, headers)
 
     async def _head(self, key: str, headers: dict[str, str]) -> web.StreamResponse:
         info = await self._objects.head(key)
@@ -135,18 +135,3 @@ class MediaRoutes:
             if info is None or if_range != f'"{info.etag}"':
                 del conditions["Range"]
         return conditions
-
-
-async def _pass_on(request: web.Request, body: ObjectBody, headers: dict[str, str]) -> web.StreamResponse:
-    response = web.StreamResponse(status=body.status, headers=headers)
-    for name in _PASSED_ON:
-        if name in body.headers and not (name == "Content-Length" and body.status == 304):
-            response.headers[name] = body.headers[name]
-    if body.status == 416:
-        response.headers["Content-Type"] = "text/plain"
-    await response.prepare(request)
-    if body.status != 304:
-        async for chunk in body.chunks():
-            await response.write(chunk)
-    await response.write_eof()
-    return response

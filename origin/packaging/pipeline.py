@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +26,8 @@ from origin.lifecycle.video_store import SWEEP_JOB, VideoStore
 from origin.media.answers import changes_within_revision, content_type
 from origin.metrics import WorkerMetrics
 from origin.packaging.embedding import Embedding
+from origin.packaging.materials import MaterialFetcher
+from origin.packaging.scratch import Scratch
 from packager.edits import Edits
 from packager.errors import PackagingFailed, RefusedInput
 from packager.events import Analysis, Completed, Event, FileReady, Playable, Progress, RungReady
@@ -60,7 +59,8 @@ class Pipeline:
     embedding: Embedding
     package: Package
     limits: Limits
-    scratch: Path
+    materials: MaterialFetcher
+    scratch: Scratch
     timeout_s: float
     sweep_delay_s: float
     metrics: WorkerMetrics
@@ -75,30 +75,20 @@ class Pipeline:
         if video is None or video.original_key is None:
             return
         try:
-            async with self._folder(video) as folder:
+            async with self.scratch.folder(str(video.id)) as folder:
                 await self._process(video, folder)
         except BaseException:
             # failed, superseded or cancelled: whoever goes on writes another revision, this one is published no further
-            await asyncio.shield(self.erase_lost_revision(video))
+            await asyncio.shield(self.erase_lost_revisions(video))
             raise
 
-    async def erase_lost_revision(self, video: Video) -> None:
-        """Remove the files of a revision that is not, and will not be, served."""
+    async def erase_lost_revisions(self, video: Video) -> None:
+        """Remove the files of revisions that are not, and will not be, served: this one, and those before it whose
+        workers were killed."""
         now = await self.videos.find(video.id)
-        if now is None or now.ready_revision != video.revision:
-            await self.objects.delete_prefix(revision_prefix(video.id, video.revision))
-
-    @asynccontextmanager
-    async def _folder(self, video: Video) -> AsyncIterator[Path]:
-        folder = Path(await asyncio.to_thread(self._make_folder, video.id))
-        try:
-            yield folder
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
-
-    def _make_folder(self, video_id: VideoId) -> str:
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        return tempfile.mkdtemp(prefix=f"{video_id}-", dir=self.scratch)
+        served = now.ready_revision if now is not None and now.ready_revision is not None else 0
+        for revision in range(served + 1, video.revision + 1):
+            await self.objects.delete_prefix(revision_prefix(video.id, revision))
 
     async def _process(self, video: Video, folder: Path) -> None:
         assert video.original_key is not None
@@ -107,6 +97,8 @@ class Pipeline:
             await self.objects.download(video.original_key, source)
         except FileNotFoundError as err:
             raise PackagingFailed("source", "the original is not in the object store") from err
+        edits = msgspec.json.decode(video.edits, type=Edits)
+        materials = await self.materials.fetch(video, edits, folder)
         account = await self.accounts.get(video.owner_id)
         async with asyncio.TaskGroup() as tasks:
             publishing = _Publishing(
@@ -116,9 +108,11 @@ class Pipeline:
                 source,
                 folder / "out",
                 revision=video.revision,
-                edits=msgspec.json.decode(video.edits, type=Edits),
+                edits=edits,
                 limits=self.limits,
                 deadline_s=self.timeout_s,
+                sound=materials.sound,
+                partner=materials.partner,
             )
             async for event in events:
                 await publishing.handle(event)

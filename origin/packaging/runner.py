@@ -19,6 +19,9 @@ from origin.lifecycle.video_store import EMBED_JOB, ERASE_JOB, PACKAGE_JOB, PUBL
 from origin.metrics import WorkerMetrics
 from origin.packaging.erasing import Erasing
 from origin.packaging.pipeline import Pipeline, Superseded, unwrapped
+from origin.packaging.scratch import Scratch
+from origin.packaging.sound_making import SoundMaking
+from origin.sounds.sound_store import SOUND_JOB
 from origin.stores import JOBS_CHANNEL
 from origin.tasks import end_tasks
 from packager.errors import RefusedInput
@@ -29,13 +32,15 @@ _BROKE = (
 )
 _POLL_S = 1.0  # scheduled and retried jobs come due without a notification
 LIGHT_KINDS = (ERASE_JOB, PUBLISH_JOB, SWEEP_JOB, EMBED_JOB, ERASE_USER_JOB)
-ALL_KINDS = (PACKAGE_JOB, *LIGHT_KINDS)
+ALL_KINDS = (PACKAGE_JOB, SOUND_JOB, *LIGHT_KINDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
     queue: JobQueue
     pipeline: Pipeline
+    sound_making: SoundMaking
+    scratch: Scratch
     erasing: Erasing
     erasure: Erasure
     videos: VideoStore
@@ -104,6 +109,7 @@ class Runner:
     def _handler(self, kind: str) -> Callable[[Job], Awaitable[bool]]:
         handlers: dict[str, Callable[[Job], Awaitable[bool]]] = {
             PACKAGE_JOB: self._package,
+            SOUND_JOB: self._sound,
             ERASE_JOB: self.erasing.erase,
             SWEEP_JOB: self._sweep,
             PUBLISH_JOB: self._publish,
@@ -143,27 +149,35 @@ class Runner:
         if not refused:
             _log.error("job broke", exc_info=error, extra={"event": "job_broke", "kind": job.kind, "key": job.key})
         last = refused or job.attempt >= self.queue.policy.max_attempts
-        if last and job.kind == PACKAGE_JOB:
-            await self._give_up_video(job, code, detail)
+        if last:
+            await self._give_up(job, code, detail)
         if refused:
             await self.queue.finish(job)  # the uploader has the reason; nothing for an operator to do
             return "refused"
         given_up = await self.queue.fail(job, f"{code}: {error}", retryable=True)
         return "failed" if given_up else "retry"
 
+    async def _give_up(self, job: Job, code: str, detail: str) -> None:
+        """Tell whoever waits for the result that there will be none, and leave nothing half made."""
+        if job.kind == PACKAGE_JOB:
+            await self._give_up_video(job, code, detail)
+        elif job.kind == SOUND_JOB:
+            await self.sound_making.give_up(job, detail)
+
     async def _give_up_video(self, job: Job, code: str, detail: str) -> None:
         video = await self.videos.find(VideoId(int(job.key)))
         if video is not None:
             await self.videos.fail(video.id, revision=video.revision, code=code, detail=detail)
-            await self.pipeline.erase_lost_revision(video)
+            await self.pipeline.erase_lost_revisions(video)
 
     async def _watch_over(self) -> None:
-        """Bring back jobs of vanished workers and publish queue depths."""
+        """Bring back jobs of vanished workers, remove their scratch folders and publish queue depths."""
         while True:
             try:
+                for name in await self.scratch.sweep():
+                    _log.info("scratch swept", extra={"event": "scratch_swept", "folder": name})
                 for job in await self.queue.reclaim(ALL_KINDS):
-                    if job.kind == PACKAGE_JOB:
-                        await self._give_up_video(job, "worker-lost", "processing was interrupted too often")
+                    await self._give_up(job, "worker-lost", "processing was interrupted too often")
                 for (kind, state), count in (await self.queue.depth()).items():
                     self.metrics.jobs_waiting.labels(kind, state).set(count)
             except PopreelError as err:
@@ -174,6 +188,10 @@ class Runner:
 
     async def _package(self, job: Job) -> bool:
         await self.pipeline.run(job)
+        return False
+
+    async def _sound(self, job: Job) -> bool:
+        await self.sound_making.run(job)
         return False
 
     async def _sweep(self, job: Job) -> bool:

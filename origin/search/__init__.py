@@ -1,1 +1,1 @@
-"""Search: videos, users, sounds, hashtags; typo-tolerant by trigrams, scattered over the servers."""
+"""Search: videos, users, hashtags; typo-tolerant by trigrams, scattered over the servers."""

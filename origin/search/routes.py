@@ -1,4 +1,4 @@
-"""Routes of search, hashtags, trending hashtags and the sound library."""
+"""Routes of search, hashtags and trending hashtags."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from foundation.errors import BadInput
-from foundation.http.endpoint import Access, Call, endpoint
-from foundation.ids import Snowflake
+from foundation.http.endpoint import Call, endpoint
 from foundation.wire import Wire
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
 from origin.accounts.messages import UserView
 from origin.accounts.routes import view
-from origin.errors import UnknownSound
 from origin.lifecycle.video import VideoView
 from origin.lifecycle.video_lists import VideoLists, VideoPage
 from origin.pages import PageQuery, decode_cursor, encode_cursor
 from origin.search.search_store import Hits, SearchStore, user_ids, video_ids
-from origin.search.sound_store import SoundHit, SoundStore
 from origin.text import clean_text
 
 _SPACE = re.compile(r"\s+")
@@ -67,49 +64,19 @@ class TrendingTags(Wire, frozen=True, kw_only=True):
     hashtags: tuple[TrendingTagView, ...]
 
 
-class SoundQuery(Wire, frozen=True, kw_only=True):
-    q: Annotated[str, Meta(max_length=100)] = ""
-    limit: Annotated[int, Meta(ge=1, le=50)] = 20
-    cursor: Annotated[str, Meta(max_length=200)] = ""
-
-
-class SoundView(Wire, frozen=True, kw_only=True):
-    id: str
-    title: str
-    artist: str
-    duration_ms: int
-    use_count: int
-
-
-class SoundPage(Wire, frozen=True, kw_only=True):
-    sounds: tuple[SoundView, ...]
-    next_cursor: str | None = None
-
-
-class NewSound(Wire, frozen=True, kw_only=True):
-    title: Annotated[str, Meta(min_length=1, max_length=150)]
-    artist: Annotated[str, Meta(max_length=150)] = ""
-    duration_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 0
-    licence: Literal["free", "licensed", "restricted"] = "free"
-
-
 class SearchRoutes:
     def __init__(
         self,
         *,
         search: SearchStore,
-        sounds: SoundStore,
         lists: VideoLists,
         accounts: AccountStore,
         access: AccessStore,
-        ids: Snowflake,
     ) -> None:
         self._search = search
-        self._sounds = sounds
         self._lists = lists
         self._accounts = accounts
         self._access = access
-        self._ids = ids
 
     @endpoint(
         "GET", "/api/v1/search", summary="Search videos or users, forgiving typos", query=SearchQuery, reply=SearchPage
@@ -168,56 +135,6 @@ class SearchRoutes:
             )
         )
 
-    @endpoint("GET", "/api/v1/sounds", summary="Search the sound library", query=SoundQuery, reply=SoundPage)
-    async def sounds(self, call: Call[None]) -> SoundPage:
-        """Without `q`: the most used first."""
-        query: SoundQuery = call.query
-        after = decode_cursor(query.cursor, tuple[int, int])
-        found = await self._sounds.search(_words(query.q).lower(), after=after, limit=query.limit + 1)
-        shown = found[: query.limit]
-        return SoundPage(
-            sounds=tuple(_sound_view(hit) for hit in shown),
-            next_cursor=encode_cursor((shown[-1].score, shown[-1].id)) if len(found) > query.limit else None,
-        )
-
-    @endpoint("GET", "/api/v1/sounds/{soundId}", summary="A sound", reply=SoundView, problems=(UnknownSound,))
-    async def sound(self, call: Call[None]) -> SoundView:
-        return _sound_view(await self._sounds.describe(call.path_id("soundId")))
-
-    @endpoint(
-        "GET",
-        "/api/v1/sounds/{soundId}/videos",
-        summary="Videos with a sound, newest first",
-        query=PageQuery,
-        reply=VideoPage,
-        problems=(UnknownSound,),
-    )
-    async def sound_videos(self, call: Call[None]) -> VideoPage:
-        sound = await self._sounds.describe(call.path_id("soundId"))
-        after = decode_cursor(call.query.cursor, tuple[int, int])
-        return await self._page(call, await self._search.by_sound(sound.id, after=after, limit=call.query.limit))
-
-    @endpoint(
-        "POST",
-        "/api/v1/admin/sounds",
-        summary="Add a sound to the library",
-        body=NewSound,
-        reply=SoundView,
-        status=201,
-        access=Access.OPERATOR,
-    )
-    async def add_sound(self, call: Call[NewSound]) -> SoundView:
-        sound_id = self._ids.next_id()
-        body = call.body
-        await self._sounds.add(
-            sound_id,
-            title=clean_text(body.title).strip(),
-            artist=clean_text(body.artist).strip(),
-            duration_ms=body.duration_ms,
-            licence=body.licence,
-        )
-        return _sound_view(await self._sounds.describe(sound_id))
-
     async def _page(self, call: Call[None], hits: Hits) -> VideoPage:
         viewer = call.caller.user_id if call.caller else None
         views, missing = await self._lists.views(video_ids(hits), viewer)
@@ -230,9 +147,3 @@ class SearchRoutes:
 
 def _words(text: str) -> str:
     return _SPACE.sub(" ", clean_text(text)).strip()
-
-
-def _sound_view(hit: SoundHit) -> SoundView:
-    return SoundView(
-        id=str(hit.id), title=hit.title, artist=hit.artist, duration_ms=hit.duration_ms, use_count=hit.uses
-    )

@@ -59,7 +59,11 @@ class Completion(Wire, frozen=True, kw_only=True):
     description: Annotated[str, Meta(max_length=2200)] = ""
     hashtags: Annotated[tuple[str, ...], Meta(max_length=60)] = ()
     music_id: Annotated[str, Meta(max_length=19)] | None = None
-    """Sound of the library; `edits.sound` says how it is mixed."""
+    """Sound of the library, named under the video; with `edits.sound` it is also mixed under the clip."""
+    partner_id: Annotated[str, Meta(max_length=19)] | None = None
+    """The other video of `edits.partner` (duet or stitch): public and open to remixes, or one's own."""
+    remixes_open: bool | None = None
+    """Whether others may duet and stitch this video and use its sound; left out: yes, for a teen no."""
     visibility: Literal["public", "unlisted", "followers", "private"] = "public"
     edits: Edits | None = None
     publish_at: dt.datetime | None = None

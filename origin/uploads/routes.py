@@ -7,13 +7,15 @@ from typing import Any
 
 from foundation.errors import BadInput
 from foundation.http.endpoint import Access, Call, endpoint
-from foundation.ids import VideoId, parse_id
+from foundation.ids import VideoId
 from origin.accounts.access import AccessStore
 from origin.errors import (
     DurationRefused,
     FileTooLarge,
     NotYours,
     QuotaExceeded,
+    RemixRefused,
+    SoundNotReady,
     StateConflict,
     UnknownSound,
     UnknownVideo,
@@ -23,7 +25,7 @@ from origin.errors import (
 )
 from origin.lifecycle.routes import status_of
 from origin.limits import Limits
-from origin.search.sound_store import SoundStore
+from origin.uploads.ingredients import NO_INGREDIENTS, Pantry
 from origin.uploads.messages import (
     Completion,
     PartQuery,
@@ -47,12 +49,12 @@ _PRESIGN_LIFE_S = 3600
 
 class UploadRoutes:
     def __init__(
-        self, *, uploads: Uploads, access: AccessStore, limits: Limits, sounds: SoundStore, public_url: str
+        self, *, uploads: Uploads, access: AccessStore, limits: Limits, pantry: Pantry, public_url: str
     ) -> None:
         self._uploads = uploads
         self._access = access
         self._limits = limits
-        self._sounds = sounds
+        self._pantry = pantry
         self._public_url = public_url
 
     @endpoint(
@@ -203,14 +205,16 @@ class UploadRoutes:
         body=Completion,
         reply=VideoStatus,
         access=Access.USER,
-        problems=(UnknownVideo, NotYours, UploadIncomplete, UnknownSound, RefusedInput),
+        problems=(UnknownVideo, NotYours, UploadIncomplete, UnknownSound, SoundNotReady, RemixRefused, RefusedInput),
     )
     async def complete_upload(self, call: Call[Completion]) -> VideoStatus:
         """Idempotent: metadata, outbox record and job commit in one transaction, once."""
         account = await self._access.actor(call)
         upload = await self._uploads.uploads.owned(self._video_id(call), account.id)
-        sound = await self._sounds.get(parse_id(call.body.music_id)) if call.body.music_id else None
-        return status_of(await self._uploads.complete(upload, account, call.body, sound))
+        # a repeat changes nothing: what has gone since must not turn it into an error
+        first = upload.state == "open" and upload.revision == 1
+        ingredients = await self._pantry.chosen(call.body, by=account.id) if first else NO_INGREDIENTS
+        return status_of(await self._uploads.complete(upload, account, call.body, ingredients))
 
     def _video_id(self, call: Call[Any]) -> VideoId:
         return VideoId(call.path_id("id"))

@@ -354,7 +354,7 @@ class TusRoutes:
             raise
         metadata = parse_metadata(upload.metadata)
         if upload.size is not None and new_offset == upload.size and metadata.get("complete") == "true":
-            await self._uploads.complete(upload, account, _completion(metadata), None)
+            await self._uploads.complete(upload, account, _completion(metadata))
         return new_offset
 
     async def _upload(self, call: Call[Any]) -> Upload:

@@ -11,7 +11,6 @@ import msgspec
 from foundation.errors import BadInput
 from foundation.ids import Snowflake, UserId, VideoId
 from foundation.stores.objects import ObjectStore, Part
-from foundation.wire.catalogue import Sound
 from origin.accounts.account_store import Account
 from origin.errors import StateConflict, UploadIncomplete
 from origin.lifecycle.object_keys import original_key
@@ -19,6 +18,7 @@ from origin.lifecycle.states import VideoState, Visibility, narrowed
 from origin.lifecycle.video import Video
 from origin.lifecycle.video_store import Metadata, VideoStore
 from origin.text import clean_text
+from origin.uploads.ingredients import NO_INGREDIENTS, Ingredients
 from origin.uploads.messages import Completion
 from origin.uploads.rules import UploadRules, clean_hashtags
 from origin.uploads.upload_store import Upload, UploadStore
@@ -119,12 +119,14 @@ class Uploads:
         await self.uploads.add_part(upload.video_id, part)
         return part
 
-    async def complete(self, upload: Upload, account: Account, body: Completion, sound: Sound | None) -> Video:
+    async def complete(
+        self, upload: Upload, account: Account, body: Completion, ingredients: Ingredients = NO_INGREDIENTS
+    ) -> Video:
         """Join the parts and hand the video over to processing; repeating it changes nothing.
 
         Raises UploadIncomplete, RefusedInput (not a video: the video is then `failed`), BadInput.
         """
-        metadata = self._metadata(account, body, sound)
+        metadata = self._metadata(account, body, ingredients)
         video = await self.videos.get(upload.video_id)
         if upload.state != "open" or (upload.revision == 1 and video.state is not VideoState.CREATED):
             return video
@@ -144,17 +146,19 @@ class Uploads:
                 await self.objects.delete(upload.object_key)
         return await self.videos.get(upload.video_id)
 
-    def _metadata(self, account: Account, body: Completion, sound: Sound | None) -> Metadata:
+    def _metadata(self, account: Account, body: Completion, ingredients: Ingredients) -> Metadata:
         if body.publish_at is not None and body.publish_at.tzinfo is None:
             raise BadInput("publishAt: give a time with its zone, e.g. 2026-01-01T12:00:00Z")
         return Metadata(
             title=clean_text(body.title).strip(),
             description=clean_text(body.description).strip(),
             hashtags=clean_hashtags(body.hashtags),
-            sound=sound,
+            sound=ingredients.sound,
             visibility=narrowed(Visibility(body.visibility), account_private=account.private),
             publish_at=body.publish_at,
             edits=msgspec.json.encode(body.edits).decode() if body.edits is not None else "{}",
+            partner_id=ingredients.partner_id,
+            remixes_open=not account.teen if body.remixes_open is None else body.remixes_open,
         )
 
     async def _join(self, upload: Upload) -> None:
