@@ -7,19 +7,18 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
-from edge.feed.arms import Arms, open_arms
+from edge.feed.arms import Arms
 from edge.feed.breaker import CircuitBreaker
 from edge.feed.metrics import FeedMetrics
+from edge.feed.spaces import Spaces
 from foundation.errors import Unavailable
-from inference.experiments import Experiment
 from inference.feed.columns import FeedColumns
-from inference.feed.model import FeedModel
 from inference.feed.pools import PoolPolicy, Pools, make_pools
-from inference.feed.recommender import Pick, Policy, Ranked
+from inference.feed.recommender import Pick, Ranked, Recommender
 from inference.feed.row_index import EXACT_LIMIT, RowIndex
 from inference.feed.sources import Source, visible
 from inference.feed.viewer import ViewerState
@@ -36,8 +35,8 @@ class Ranking:
         self,
         columns: FeedColumns,
         *,
-        model: FeedModel,
-        policy: Policy,
+        spaces: Spaces,
+        arms: Arms,
         pool_policy: PoolPolicy,
         clock: Callable[[], float],
         rng: np.random.Generator,
@@ -45,14 +44,10 @@ class Ranking:
         timeout_s: float,
         pools_s: float,
         metrics: FeedMetrics,
-        experiment: Experiment | None = None,
-        model_dir: Path | None = None,
     ) -> None:
         self._columns = columns
-        self.index = RowIndex(columns)
-        self.arms: Arms = open_arms(
-            columns, self.index, model=model, policy=policy, experiment=experiment, model_dir=model_dir
-        )
+        self._spaces = spaces
+        self.arms = arms
         self._after_upkeep: Callable[[Pools], Awaitable[None]] | None = None
         self._pool_policy = pool_policy
         self._clock = clock
@@ -69,6 +64,11 @@ class Ranking:
         self._pools_cost_s = 0.0
         self._shadowing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def index(self) -> RowIndex:
+        """Control's."""
+        return self.arms.control.index
 
     def open(self, *, after_upkeep: Callable[[Pools], Awaitable[None]]) -> None:
         self._after_upkeep = after_upkeep
@@ -89,6 +89,7 @@ class Ranking:
         """A new list of one arm. Raises Unavailable when ranking fails, is late, or failed several times a moment
         ago."""
         now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        state = self._in_space(state, recommender)
         return await self._run(
             lambda: recommender.recommend(self._pools_for(now_s), state, count=count, now_s=now_s, rng=rng)
         )
@@ -96,6 +97,7 @@ class Ranking:
     async def rerank(self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str) -> Ranked:
         """The tail in a new order. Raises Unavailable as `recommend`."""
         now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        state = self._in_space(state, recommender)
         return await self._run(lambda: recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng))
 
     def shadow(self, state: ViewerState, served: tuple[Pick, ...], *, arm: str) -> None:
@@ -105,6 +107,7 @@ class Ranking:
 
     async def _compare(self, state: ViewerState, served: tuple[Pick, ...], arm: str) -> None:
         now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        state = self._in_space(state, recommender)
         try:
             ranked = await asyncio.get_running_loop().run_in_executor(
                 self._upkeep_executor,
@@ -119,6 +122,13 @@ class Ranking:
         head = {pick.video_id for pick in served[:_COMPARED]}
         common = head & {pick.video_id for pick in ranked.picks[:_COMPARED]}
         self._metrics.shadow_overlap.observe(len(common) / max(len(head), 1))
+
+    def _in_space(self, state: ViewerState, recommender: Recommender) -> ViewerState:
+        """The model may have been swapped since the state was loaded, or be a shadow of another space."""
+        space = recommender.columns.space
+        if state.taste.space == space:
+            return state
+        return replace(state, taste=self._spaces.taste_in(space, state.taste))
 
     def popular(self, state: ViewerState, *, count: int) -> tuple[Pick, ...]:
         """Trending and popular videos in turn without any model: the fallback. Well under a millisecond."""
@@ -183,17 +193,19 @@ class Ranking:
             await asyncio.sleep(max(self._pools_s, 20 * self._pools_cost_s))  # at most a twentieth of a core
             try:
                 await loop.run_in_executor(self._upkeep_executor, self._refresh)
-                if self.index.needs_rebuild() and (self._rebuilding is None or self._rebuilding.done()):
-                    self._rebuilding = loop.run_in_executor(self._rebuild_executor, self._rebuild)
+                if self._rebuilding is None or self._rebuilding.done():
+                    due = next((index for index in self._spaces.indexes() if index.needs_rebuild()), None)
+                    if due is not None:
+                        self._rebuilding = loop.run_in_executor(self._rebuild_executor, self._rebuild, due)
                 if self._after_upkeep is not None:
                     await self._after_upkeep(self._pools)
             except Exception:
                 _log.exception("the shared lists could not be made", extra={"event": "upkeep_failed"})
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, index: RowIndex) -> None:
         """Minutes at a million videos; the old index and the exact block serve meanwhile."""
         try:
-            self.index.rebuild()
+            index.rebuild()
         except Exception:
             _log.exception("the index could not be rebuilt", extra={"event": "rebuild_failed"})
 

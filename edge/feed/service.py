@@ -18,28 +18,29 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from edge.events.spool import EventSpool
+from edge.feed.arms import Arms, open_arms
 from edge.feed.exposure import ExposureCounts, ExposureReceipt
 from edge.feed.following import following_page
 from edge.feed.history import NoHistory, ViewerHistory
 from edge.feed.metrics import FeedMetrics
+from edge.feed.model_switch import ModelSwitch, load_model
 from edge.feed.places import PlaceMaker
 from edge.feed.ports import NO_RELATIONS, Catalogue, DeliveryPort, Relations, UserContext, Viewer
 from edge.feed.ranking import Ranking
 from edge.feed.rendering import PageRenderer
 from edge.feed.session import Session, make_cursor, read_cursor
 from edge.feed.settings import FeedSettings
+from edge.feed.spaces import Spaces
 from edge.feed.statistics_store import StatisticsStore
 from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore
 from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Watching
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
-from inference.feed.columns import FeedColumns
 from inference.feed.exploration import ExplorationPolicy
-from inference.feed.model import FIRST_MODEL, FeedModel, load
 from inference.feed.pools import PoolPolicy, Pools
 from inference.feed.recommender import Policy
-from inference.feed.taste import Taste, rebuilt
+from inference.feed.taste import Taste
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ class Feed:
         exposures: ExposureCounts,
         statistics: StatisticsStore,
         history: ViewerHistory,
+        models: ModelSwitch,
     ) -> None:
+        self.models = models
         self._history = history
         self._settings = settings
         self._exposures = exposures
@@ -118,20 +121,29 @@ class Feed:
     ) -> Feed:
         """Load the model and start the upkeep task. Raises ModelMissing, ModelDamaged."""
         metrics = FeedMetrics(registry or CollectorRegistry())
-        model = await asyncio.to_thread(_load_model, settings, model_dir)
+        model = await asyncio.to_thread(load_model, settings.model, model_dir)
+        spaces = Spaces(catalogue.columns)
+        policy = Policy(exploration=ExplorationPolicy(every=settings.explore_every))
+        arms = Arms(
+            await asyncio.to_thread(
+                lambda: open_arms(
+                    spaces, model=model, policy=policy, experiment=settings.experiment, model_dir=model_dir
+                )
+            )
+        )
         store = ViewerStore(
             valkey,
-            space=settings.space,
+            space_of=arms.space_of,
             clock=clock,
             timeout_s=settings.store_timeout_s,
             session_s=settings.session_s,
             memory_viewers=settings.memory_viewers,
-            rebuild=lambda taste: _rebuilt(taste, catalogue.columns, settings.space),
+            taste_in=spaces.taste_in,
         )
         ranking = Ranking(
             catalogue.columns,
-            model=model,
-            policy=Policy(exploration=ExplorationPolicy(every=settings.explore_every)),
+            spaces=spaces,
+            arms=arms,
             pool_policy=PoolPolicy(exploration_quota=settings.exploration_quota),
             clock=clock,
             rng=rng,
@@ -139,11 +151,14 @@ class Feed:
             timeout_s=settings.rank_timeout_s,
             pools_s=settings.pools_s,
             metrics=metrics,
-            experiment=settings.experiment,
-            model_dir=model_dir,
         )
         watching = Watching(
-            spool=EventSpool(valkey), columns=catalogue.columns, quantiles=model.quantiles, pop_id=pop_id, clock=clock
+            spool=EventSpool(valkey),
+            columns=catalogue.columns,
+            quantiles=lambda: arms.control.model.quantiles,
+            vector=spaces.vector,
+            pop_id=pop_id,
+            clock=clock,
         )
         feed = cls(
             settings,
@@ -159,6 +174,7 @@ class Feed:
             exposures=ExposureCounts(valkey, quota=settings.exploration_quota),
             statistics=StatisticsStore(valkey),
             history=history or NoHistory(),
+            models=ModelSwitch(arms, spaces, policy=policy, model_dir=model_dir),
         )
         await feed._statistics.restore(catalogue.columns)
         ranking.open(after_upkeep=feed._upkeep)
@@ -274,7 +290,7 @@ class Feed:
             session = record.session.followed_by(secrets.token_hex(4)) if record.session else None
             after = replace(
                 record,
-                taste=Taste(space=self._settings.space),
+                taste=Taste(space=record.taste.space),
                 session=session,
                 preferences=_with(record.preferences, interests=()),
             )
@@ -316,14 +332,6 @@ class Feed:
         return await self._users.relations(viewer.user_id) if viewer.user_id else NO_RELATIONS
 
 
-def _rebuilt(taste: Taste, columns: FeedColumns, space: str) -> Taste:
-    """A taste from another vector space, from the videos it last liked that are still here."""
-    rows = np.array([columns.row_of.get(int(video_id), -1) for video_id in taste.recent_ids], np.int64)
-    known = (rows >= 0) & columns.has_vector[rows]
-    vectors = columns.vector[np.maximum(rows, 0)].astype(np.float32)
-    return rebuilt(taste, space=space, vectors=vectors, known=known)
-
-
 def _continued(session: Session | None, asked: tuple[str, int] | None) -> tuple[Session, int]:
     """The session a cursor continues and the place in it; a new session without a cursor or after one has ended."""
     if session is not None and asked is not None and asked[0] == session.id:
@@ -334,11 +342,3 @@ def _continued(session: Session | None, asked: tuple[str, int] | None) -> tuple[
 
 def _with(prefs: Preferences, **changes: tuple[object, ...]) -> Preferences:
     return msgspec.structs.replace(prefs, **changes)
-
-
-def _load_model(settings: FeedSettings, model_dir: Path | None) -> FeedModel:
-    if settings.model and model_dir is not None:
-        return load(model_dir / settings.model)
-    if (FIRST_MODEL / "model.json").is_file():
-        return load(FIRST_MODEL)
-    return FeedModel(name="none")

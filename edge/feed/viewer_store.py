@@ -66,17 +66,17 @@ class ViewerStore:
         self,
         valkey: Redis,
         *,
-        space: str,
+        space_of: Callable[[str], str],
         clock: Callable[[], float],
         timeout_s: float,
         session_s: float,
         memory_viewers: int,
-        rebuild: Callable[[Taste], Taste],
+        taste_in: Callable[[str, Taste], Taste],
     ) -> None:
-        """`rebuild` carries a taste of another vector space over into this one."""
+        """`space_of` is the vector space a viewer is served in now; `taste_in` carries a taste of another over."""
         self._valkey = valkey
-        self._space = space
-        self._rebuild = rebuild
+        self._space_of = space_of
+        self._taste_in = taste_in
         self._clock = clock
         self._timeout_s = timeout_s
         self._session_s = session_s
@@ -94,7 +94,7 @@ class ViewerStore:
             raw = await self._call(self._valkey.mget(self._keys(viewer_id)))
         except StoreAway:
             return self._from_memory(viewer_id)
-        record = self._decoded(raw)
+        record = self._decoded(viewer_id, raw)
         self._remember(viewer_id, record)
         return record
 
@@ -158,13 +158,11 @@ class ViewerStore:
     def _week(self) -> int:
         return int(self._clock() // _WEEK_S)
 
-    def _decoded(self, raw: list[bytes | None]) -> ViewerRecord:
+    def _decoded(self, viewer_id: str, raw: list[bytes | None]) -> ViewerRecord:
         taste_raw, session_raw, prefs_raw, *weeks = raw
         taste = tastes.decode(taste_raw) if taste_raw else None
-        if taste is None:
-            taste = Taste(space=self._space)
-        elif taste.space != self._space:
-            taste = self._rebuild(taste)
+        space = self._space_of(viewer_id)
+        taste = Taste(space=space) if taste is None else self._taste_in(space, taste)
         seen = b"".join(week[: len(week) // 8 * 8] for week in weeks if week)
         return ViewerRecord(
             taste=taste,
@@ -181,10 +179,10 @@ class ViewerStore:
             self._unsaved.pop(forgotten, None)
 
     def _from_memory(self, viewer_id: str) -> ViewerRecord:
-        known = self._memory.get(viewer_id)
+        known, space = self._memory.get(viewer_id), self._space_of(viewer_id)
         if known is None:
-            return ViewerRecord(taste=Taste(space=self._space), from_memory=True)
-        return replace(known, from_memory=True)
+            return ViewerRecord(taste=Taste(space=space), from_memory=True)
+        return replace(known, taste=self._taste_in(space, known.taste), from_memory=True)
 
 
 def _base(viewer_id: str) -> str:

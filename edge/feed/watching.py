@@ -18,7 +18,7 @@ from foundation.ids import parse_id
 from foundation.wire.events import WatchEvent, WatchReport
 from inference.feed.columns import FeedColumns
 from inference.feed.outcome import Outcome, judge
-from inference.feed.taste import Taste, updated
+from inference.feed.taste import Taste, Vector, updated
 from inference.feed.watch_quantile import WatchQuantiles
 
 MAX_REPORTS = 500
@@ -47,10 +47,13 @@ class Watching:
         *,
         spool: EventSpool,
         columns: FeedColumns,
-        quantiles: WatchQuantiles,
+        quantiles: Callable[[], WatchQuantiles],
+        vector: Callable[[str, int], Vector | None],
         pop_id: str,
         clock: Callable[[], float],
     ) -> None:
+        """`quantiles` of the model that serves now; `vector` of a row in a named space."""
+        self._vector = vector
         self._spool = spool
         self._columns = columns
         self._quantiles = quantiles
@@ -109,10 +112,9 @@ class Watching:
         if row is None:
             return record
         outcome = _NUDGES[action]
-        vector = self._columns.vector[row].astype("f4") if self._columns.has_vector[row] else None
         taste = updated(
             record.taste,
-            vector=vector,
+            vector=self._vector(record.taste.space, row),
             outcome=outcome,
             video_id=video_id,
             creator_id=int(self._columns.creator_id[row]),
@@ -126,7 +128,7 @@ class Watching:
         row = self._columns.row_of.get(video_id)
         duration_s = float(self._columns.duration_s[row]) if row is not None else report.total_duration / 1000
         return judge(
-            self._quantiles,
+            self._quantiles(),
             duration_s=duration_s,
             watched_s=report.watch_duration / 1000,
             liked=report.liked,
@@ -142,7 +144,7 @@ class Watching:
             return replace(taste, events=taste.events + 1, updated_s=max(now_s, taste.updated_s))
         if counting:
             self._columns.record(row, outcome, now_s=now_s)
-        vector = self._columns.vector[row].astype("f4") if self._columns.has_vector[row] else None
+        vector = self._vector(taste.space, row)
         creator_id = int(self._columns.creator_id[row])
         return updated(taste, vector=vector, outcome=outcome, video_id=video_id, creator_id=creator_id, now_s=now_s)
 

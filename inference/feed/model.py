@@ -4,6 +4,7 @@ model.json          ModelFile: name, space, weights, card, sha256 of the other f
 ranker.onnx         see ranker.py
 quantiles.npz       edges_s, watch_s: see watch_quantile.py
 item_to_item.npz    video_ids, neighbour_ids, weights: optional
+space.npz           a learned vector space, see space.py: optional, without it the model works in the content space
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from inference.errors import ModelDamaged, ModelMissing
 from inference.feed.item_to_item import ItemToItem, no_item_to_item
 from inference.feed.ranker import Ranker
+from inference.feed.space import LearnedSpace, unpack
+from inference.feed.taste import Taste, Vector
 from inference.feed.watch_quantile import WatchQuantiles, default_quantiles
 
 FIRST_MODEL = Path(__file__).parent.parent / "first_model"
@@ -64,10 +67,16 @@ class FeedModel:
     ranker: Ranker | None = None
     quantiles: WatchQuantiles = field(default_factory=default_quantiles)
     item_to_item: ItemToItem = field(default_factory=no_item_to_item)
+    space: LearnedSpace | None = None
+    """None: vectors are the content space's."""
 
     @property
     def query_weights(self) -> NDArray[np.float32]:
         return np.array(self.weights.query, np.float32)
+
+    def search_vector(self, taste: Taste) -> Vector | None:
+        """(256,) unit vector to search with, in this model's space; None as long as nothing was liked."""
+        return self.space.search_vector(taste) if self.space is not None else taste.query(self.query_weights)
 
 
 def load(directory: Path) -> FeedModel:
@@ -88,6 +97,7 @@ def load(directory: Path) -> FeedModel:
         ranker=Ranker(directory / "ranker.onnx") if "ranker.onnx" in head.files else None,
         quantiles=_quantiles(directory) if "quantiles.npz" in head.files else default_quantiles(),
         item_to_item=_item_to_item(directory) if "item_to_item.npz" in head.files else no_item_to_item(),
+        space=unpack((directory / "space.npz").read_bytes()) if "space.npz" in head.files else None,
     )
 
 

@@ -62,7 +62,7 @@ class Recommender:
     ) -> Ranked:
         """Up to `count` videos this viewer has not seen, best first."""
         model = self.model
-        query = state.taste.query(model.query_weights)
+        query = model.search_vector(state.taste)
         found = gather(self.columns, self.index, pools, model.item_to_item, state, query, sizes=self.policy.sizes)
         return self._order(pools, state, found, query, count=count, now_s=now_s, rng=rng, model=model)
 
@@ -86,11 +86,11 @@ class Recommender:
             source=np.array([known[int(video_id)] for video_id in ids], np.int8),
             item_to_item=lookup(linked_ids, linked, ids),
         )
-        return found, state.taste.query(self.model.query_weights)
+        return found, self.model.search_vector(state.taste)
 
     def candidates(self, pools: Pools, state: ViewerState, *, now_s: float) -> tuple[NDArray[np.int64], Scores]:
         """Ids (n,) and features (n, WIDTH) of everything `recommend` would rank now: for training."""
-        query = state.taste.query(self.model.query_weights)
+        query = self.model.search_vector(state.taste)
         found = gather(self.columns, self.index, pools, self.model.item_to_item, state, query, sizes=self.policy.sizes)
         return self.columns.video_id[found.rows], features(self.columns, pools, state, found, query, now_s=now_s)
 

@@ -61,7 +61,7 @@ class Taste:
         """
         if self.likes == 0:
             return None
-        unit = _unit_rows(self.sums)
+        unit = unit_rows(self.sums)
         likes = weights[: len(LIKE_HALF_LIVES)] @ unit[: len(LIKE_HALF_LIVES)]
         norm = float(np.linalg.norm(likes))
         if norm < 1e-9:
@@ -164,7 +164,8 @@ def merge(older: Taste, newer: Taste) -> Taste:
     )
 
 
-def _unit_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row over its length; a zero row stays zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))[:, None]
     unit: NDArray[np.float32] = matrix / np.maximum(norms, 1e-9)
     return unit

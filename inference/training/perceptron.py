@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.training.adam import Adam
 from inference.training.impressions import Impressions
 
 LEVELS = 24
@@ -69,7 +70,7 @@ def train(data: Impressions, plan: TrainingPlan) -> Perceptron:
     weights[-1] *= 0.1
     balance = np.full(LEVELS + HEAD_COUNT, 1 / LEVELS, np.float32)
     balance[LEVELS:] = 0.25
-    optimiser = _Adam([*weights, *biases], rate=plan.rate, decay=plan.decay)
+    optimiser = Adam([*weights, *biases], decay=plan.decay)
     steps = plan.epochs * max(len(x) // plan.batch, 1)
     done = 0
     for _ in range(plan.epochs):
@@ -106,26 +107,6 @@ def _gradients(
         if number:
             delta = (delta @ weights[number].T) * (activations[number] > 0)
     return [*by_weight, *by_bias]
-
-
-class _Adam:
-    def __init__(self, parameters: list[Matrix], *, rate: float, decay: float) -> None:
-        self._parameters = parameters
-        self._decay = decay
-        self._first = [np.zeros_like(p) for p in parameters]
-        self._second = [np.zeros_like(p) for p in parameters]
-        self._count = 0
-
-    def step(self, gradients: list[Matrix], *, rate: float) -> None:
-        self._count += 1
-        correct = np.sqrt(1 - 0.999**self._count) / (1 - 0.9**self._count)
-        for parameter, gradient, first, second in zip(
-            self._parameters, gradients, self._first, self._second, strict=True
-        ):
-            first += 0.1 * (gradient - first)
-            second += 0.001 * (gradient * gradient - second)
-            parameter *= np.float32(1 - rate * self._decay)
-            parameter -= np.float32(rate * correct) * first / (np.sqrt(second) + np.float32(1e-8))
 
 
 def _sigmoid(x: Matrix) -> Matrix:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,7 +164,12 @@ async def make_world(valkey_url: str) -> AsyncIterator[MakeWorld]:
     opened: list[World] = []
 
     async def make(
-        *, videos: int = 400, url: str = valkey_url, history: ViewerHistory | None = None, **settings: object
+        *,
+        videos: int = 400,
+        url: str = valkey_url,
+        history: ViewerHistory | None = None,
+        model_dir: Path | None = None,
+        **settings: object,
     ) -> World:
         valkey = Redis.from_url(url, socket_timeout=2)
         catalogue, delivery, users, clock = MemoryCatalogue(), RecordingDelivery(), FixedUsers(), Clock()
@@ -179,6 +185,7 @@ async def make_world(valkey_url: str) -> AsyncIterator[MakeWorld]:
             region="us-east",
             pop_id="test-1",
             history=history,
+            model_dir=model_dir,
         )
         world = World(feed, catalogue, delivery, users, clock, valkey, vectors)
         opened.append(world)

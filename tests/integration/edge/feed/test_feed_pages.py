@@ -241,12 +241,3 @@ async def test_a_report_about_no_id_is_refused_before_anything_is_stored(make_wo
 
 def replace_id(report: WatchReport, video_id: str) -> WatchReport:
     return msgspec.structs.replace(report, video_id=video_id)
-
-
-async def test_a_taste_survives_a_new_vector_space(make_world: MakeWorld, ann: Viewer) -> None:
-    world = await make_world()
-    await world.feed.record(ann, [watched(v, 20, liked=True) for v in range(3, 83, 8)])
-    other = await make_world(space="content-2")
-    other.catalogue.columns.space = "content-2"
-    page = await other.feed.page(ann, count=10, cursor=None)
-    assert sum(other.topic_of(v) == 3 for v in ids(page)) >= 3
