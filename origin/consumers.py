@@ -25,6 +25,7 @@ from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.pops import PurgeRequest
 from origin.accounts.account_store import USER_CHANGED
 from origin.accounts.avatar import avatar_tag
+from origin.captions.caption_store import CAPTIONS_CHANGED
 from origin.engagement.engagement_store import ENGAGED
 from origin.lifecycle.announcements import (
     CATALOGUE_TOMBSTONE,
@@ -33,6 +34,7 @@ from origin.lifecycle.announcements import (
     VIDEO_READY,
     VIDEO_STATE,
 )
+from origin.media.answers import caption_tag
 from origin.sounds.sound_store import forget_sound_of
 
 _log = logging.getLogger(__name__)
@@ -203,6 +205,7 @@ class Purger:
         found = [f"video-{record.key}" for record in records if record.topic in (VIDEO_DELETED, CATALOGUE_TOMBSTONE)]
         found += [f"user-{record.key}" for record in records if record.topic == USER_ERASED]
         found += [avatar_tag(UserId(int(record.key))) for record in records if _outdates_avatar(record)]
+        found += [caption_tag(int(record.key)) for record in records if record.topic == CAPTIONS_CHANGED]
         tags = tuple(dict.fromkeys(found))
         if not tags or not self._url:
             return

@@ -24,6 +24,8 @@ from origin.accounts.session_store import SessionStore
 from origin.accounts.tokens import AccessTokens, read_keys
 from origin.audit import Audit
 from origin.background import background
+from origin.captions.caption_store import CaptionStore
+from origin.captions.routes import CaptionRoutes
 from origin.catalogue.routes import CatalogueRoutes
 from origin.engagement.comment_store import CommentStore
 from origin.engagement.engagement_store import EngagementStore
@@ -175,6 +177,14 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             public_url=settings.public_url,
         ),
         video_routes,
+        CaptionRoutes(
+            captions=CaptionStore(shards),
+            videos=videos,
+            access=access,
+            media=media,
+            objects=stores.objects,
+            limits=limits,
+        ),
         EngagementRoutes(
             videos=videos,
             accounts=accounts,

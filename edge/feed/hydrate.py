@@ -6,7 +6,7 @@ import re
 
 from edge.feed.ports import PrefetchOrder
 from foundation.wire.catalogue import CatalogueItem, Counters
-from foundation.wire.feed import FeedItem, StartHint, Why
+from foundation.wire.feed import CaptionView, FeedItem, StartHint, Why
 from inference.feed.sources import Source
 
 _LINE = re.compile(r"^(?=[^#\s/])(?![a-z][a-z0-9+.-]*:)", re.MULTILINE)
@@ -63,6 +63,10 @@ def feed_item(
         liked=liked,
         created_at_ms=item.created_at_ms,
         impression=impression,
+        captions=tuple(
+            CaptionView(lang=caption.lang, url=f"/videos/{region}/{item.id}/captions/{caption.file}")
+            for caption in item.captions
+        ),
         why=Why(source=WIRE_SOURCE[source], text=_reason(source, item)),
     )
 

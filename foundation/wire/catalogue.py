@@ -24,6 +24,13 @@ class Sound(Wire, frozen=True, kw_only=True):
     artist: str = ""
 
 
+class CaptionFile(Wire, frozen=True, kw_only=True):
+    lang: str
+    """BCP 47 tag: "en", "pt-BR"."""
+    file: str
+    """Name under /videos/{region}/{id}/captions/; its bytes never change."""
+
+
 class Counters(Wire, frozen=True, kw_only=True):
     views: int = 0
     likes: int = 0
@@ -53,6 +60,7 @@ class CatalogueItem(Wire, frozen=True, kw_only=True):
     """Base64 of 256 little-endian float16, L2-normalised; None until computed (meanwhile only fresh sources apply)."""
     embedding_space: str = ""
     """Id of the vector space; vectors of different spaces are never compared."""
+    captions: tuple[CaptionFile, ...] = ()
 
 
 class CatalogueChange(Wire, frozen=True, kw_only=True):

@@ -19,6 +19,13 @@ class StartHint(Wire, frozen=True, kw_only=True):
     """GET mp4_url with `Range: bytes=0-{prefixBytes-1}` holds init + first fragment."""
 
 
+class CaptionView(Wire, frozen=True, kw_only=True):
+    lang: str
+    """BCP 47 tag: "en", "pt-BR"."""
+    url: str
+    """WebVTT."""
+
+
 class Why(Wire, frozen=True, kw_only=True):
     """The reason an item is here, for people and for off-policy evaluation."""
 
@@ -52,6 +59,7 @@ class FeedItem(Wire, frozen=True, kw_only=True):
     impression: str
     """Opaque; send it back with the watch event."""
     why: Why
+    captions: tuple[CaptionView, ...] = ()
 
 
 class FeedPage(Wire, frozen=True, kw_only=True):

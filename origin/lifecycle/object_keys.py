@@ -53,6 +53,11 @@ def sound_upload_number(key: str) -> int:
     return int(key.rpartition("/")[2].partition(".")[0])
 
 
+def captions_prefix(video_id: int) -> str:
+    """Beside the revisions: a new file of the video keeps its captions."""
+    return f"{video_prefix(video_id)}captions/"
+
+
 def media_path(region: str, video_id: int) -> str:
     """Public folder of a video, root-relative, ends with a slash."""
     return f"/videos/{region}/{video_id}/"

@@ -11,8 +11,8 @@ import msgspec
 
 from foundation.ids import UserId, VideoId
 from foundation.wire import Wire
-from foundation.wire.catalogue import CatalogueItem, Counters, Creator, Sound
-from foundation.wire.feed import StartHint
+from foundation.wire.catalogue import CaptionFile, CatalogueItem, Counters, Creator, Sound
+from foundation.wire.feed import CaptionView, StartHint
 from foundation.wire.media import MediaManifest
 from origin.lifecycle.object_keys import media_path
 from origin.lifecycle.states import VideoState, Visibility, listed
@@ -20,7 +20,7 @@ from origin.lifecycle.states import VideoState, Visibility, listed
 COLUMNS = """v.id, v.owner_id, v.state, v.version, v.stage, v.progress, v.attempt, v.error_code, v.error_detail,
     v.title, v.description, v.hashtags, v.sound_id, v.sound_title, v.sound_artist, v.visibility, v.publish_at, v.edits,
     v.region, v.revision, v.ready_revision, v.original_key, v.manifest, v.complete, v.embedding, v.embedding_space,
-    v.comments_open, v.shadow_banned, v.created_at, v.published_at, v.partner_id, v.remixes_open"""
+    v.comments_open, v.shadow_banned, v.captions, v.created_at, v.published_at, v.partner_id, v.remixes_open"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ class Video:
     embedding_space: str
     comments_open: bool
     shadow_banned: bool
+    captions: tuple[CaptionFile, ...]
     created_at: dt.datetime
     published_at: dt.datetime | None
     partner_id: VideoId | None
@@ -89,6 +90,7 @@ def video_of(row: Any) -> Video:
         sound=Sound(id=str(sound_id), title=title or "", artist=artist or "") if sound_id is not None else None,
         manifest=msgspec.json.decode(manifest, type=MediaManifest) if manifest is not None else None,
         embedding_space=fields["embedding_space"] or "",
+        captions=msgspec.json.decode(fields["captions"], type=tuple[CaptionFile, ...]),
     )
 
 
@@ -123,6 +125,7 @@ def catalogue_item(video: Video, creator: Creator, counters: Counters) -> Catalo
         counters=counters,
         embedding=base64.b64encode(video.embedding).decode() if video.embedding is not None else None,
         embedding_space=video.embedding_space,
+        captions=video.captions,
     )
 
 
@@ -144,6 +147,7 @@ class VideoView(Wire, frozen=True, kw_only=True):
     thumbnail: str = ""
     thumbhash: str = ""
     start: StartHint | None = None
+    captions: tuple[CaptionView, ...] = ()
     view_count: int = 0
     like_count: int = 0
     comment_count: int = 0
@@ -207,7 +211,13 @@ def _with_media(view: VideoView, video: Video, media_root: str) -> VideoView:
             init_bytes=first.init_bytes,
             prefix_bytes=first.prefix_bytes,
         ),
+        captions=caption_views(video, media_root=media_root),
     )
+
+
+def caption_views(video: Video, *, media_root: str = "") -> tuple[CaptionView, ...]:
+    folder = f"{media_root}{media_path(video.region, video.id)}captions/"
+    return tuple(CaptionView(lang=caption.lang, url=folder + caption.file) for caption in video.captions)
 
 
 def media_urls(video: Video, *, media_root: str = "") -> dict[str, str]:

@@ -65,6 +65,16 @@ def labels(video: Video, *, file: str, pinned: bool) -> dict[str, str]:
     }
 
 
+def caption_labels(video: Video, *, file: str) -> dict[str, str]:
+    """As a file of a revision, and one tag more: a change of captions must not empty caches of the video."""
+    found = labels(video, file=file, pinned=True)
+    return {**found, "Cache-Groups": f'"{caption_tag(video.id)}", {found["Cache-Groups"]}'}
+
+
+def caption_tag(video_id: int) -> str:
+    return f"captions-{video_id}"
+
+
 def content_type(file: str) -> str:
     return _TYPES.get(file.rpartition(".")[2], "application/octet-stream")
 

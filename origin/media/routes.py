@@ -15,16 +15,17 @@ from foundation.stores.objects import ObjectStore
 from foundation.tokens.media import split
 from origin.errors import UnknownVideo
 from origin.lifecycle.media_access import MediaAccess
-from origin.lifecycle.object_keys import revision_prefix
+from origin.lifecycle.object_keys import captions_prefix, revision_prefix
 from origin.lifecycle.video import Video, rooted
 from origin.lifecycle.video_store import VideoStore
-from origin.media.answers import is_open, labels, matches
+from origin.media.answers import caption_labels, is_open, labels, matches
 from origin.media.relay import pass_on
 
 _FOLDER = "/videos/{region:[a-z0-9-]{1,32}}/{id:[0-9]{1,19}}"
 _FILE = "{file:[A-Za-z0-9][A-Za-z0-9._-]{0,80}}"
 _PINNED = _FOLDER + "/r{revision:[0-9]{1,9}}/" + _FILE
 _CURRENT = _FOLDER + "/" + _FILE
+_CAPTIONS = _FOLDER + "/captions/" + _FILE
 _TOKEN = "/t/{token:[A-Za-z0-9._~-]{1,80}}"  # noqa: S105 - a path pattern
 
 
@@ -81,6 +82,26 @@ class MediaRoutes:
     async def token_current(self, call: Call[None]) -> web.StreamResponse:
         return await self._current(call)
 
+    @endpoint("GET", _CAPTIONS, summary="Captions", reply="WebVTT", problems=(UnknownVideo,), tag="media")
+    async def captions(self, call: Call[None]) -> web.StreamResponse:
+        """Immutable; gone once the creator replaces or removes them."""
+        return await self._captions(call)
+
+    @endpoint("HEAD", _CAPTIONS, summary="Captions, headers only", reply="none", tag="media")
+    async def captions_head(self, call: Call[None]) -> web.StreamResponse:
+        return await self._captions(call)
+
+    @endpoint("GET", _TOKEN + _CAPTIONS, summary="Captions, opened by a media token", reply="WebVTT", tag="media")
+    async def token_captions(self, call: Call[None]) -> web.StreamResponse:
+        return await self._captions(call)
+
+    async def _captions(self, call: Call[None]) -> web.StreamResponse:
+        video, file = await self._published(call.request), call.path("file")
+        if not any(caption.file == file for caption in video.captions):
+            raise UnknownVideo("this video has no such captions")
+        headers = caption_labels(video, file=file)
+        return await self._send(call.request, captions_prefix(video.id) + file, headers)
+
     async def _published(self, request: web.Request) -> Video:
         """The video behind the path, if it is out and the asker may have its bytes. Raises UnknownVideo."""
         video = await self._videos.find(VideoId(int(request.match_info["id"])))
@@ -110,12 +131,14 @@ class MediaRoutes:
         self, request: web.Request, video: Video, *, revision: int, file: str, pinned: bool
     ) -> web.StreamResponse:
         key = revision_prefix(video.id, revision) + file
-        headers = labels(video, file=file, pinned=pinned)
+        return await self._send(request, key, labels(video, file=file, pinned=pinned))
+
+    async def _send(self, request: web.Request, key: str, headers: dict[str, str]) -> web.StreamResponse:
         if request.method == "HEAD":
             return await self._head(key, headers)
         async with self._objects.open(key, headers=await self._conditions(request, key)) as body:
             if body.status == 404:
-                raise UnknownVideo(f"this video has no {file}")
+                raise UnknownVideo(f"this video has no {key.rpartition('/')[2]}")
             if body.status not in (200, 206, 304, 416):
                 raise Unavailable("the object store gave no usable answer", retry_after_s=1)
             return await pass_on(request, body, headers)
