@@ -103,10 +103,9 @@ async def test_a_canary_may_live_in_another_space(make_world: MakeWorld, tmp_pat
 
 
 async def test_swaps_under_load_cost_no_page_and_mix_no_spaces(make_world: MakeWorld, tmp_path: Path) -> None:
-    world = await make_world(model_dir=tmp_path)
+    world = await make_world(model_dir=tmp_path, rank_timeout_s=10)
     names = ["", release(tmp_path, turned("d", seed=4)), release(tmp_path, turned("e", seed=5))]
     viewers = [Viewer(id=f"d:{number}") for number in range(4)]
-    done = asyncio.Event()
 
     async def watch(viewer: Viewer, topic: int) -> None:
         cursor, shown = None, list[str]()
@@ -122,16 +121,10 @@ async def test_swaps_under_load_cost_no_page_and_mix_no_spaces(make_world: MakeW
         assert len(set(shown)) == 60
 
     async def swap() -> None:
-        number = 0
-        while not done.is_set():
+        for number in range(8):
             await world.feed.models.serve(model=names[number % 3], experiment=None)
-            number += 1
-        assert number >= 3
 
-    swapping = asyncio.create_task(swap())
-    await asyncio.gather(*(watch(viewer, number) for number, viewer in enumerate(viewers)))
-    done.set()
-    await swapping
+    await asyncio.gather(swap(), *(watch(viewer, number) for number, viewer in enumerate(viewers)))
     for viewer in viewers:
         record = await world.feed._store.load(viewer.id)
         assert record.taste.space == world.feed.ranking.arms.control.columns.space
