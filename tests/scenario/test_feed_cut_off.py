@@ -4,7 +4,6 @@ returns."""
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,11 +22,11 @@ from edge.feed.ports import NoDelivery, NoUserContext, Viewer
 from edge.feed.service import Feed
 from edge.feed.settings import FeedSettings
 from foundation.settings import Secret
-from foundation.wire.catalogue import CatalogueChange, CatalogueChanges, CatalogueItem, Creator, SnapshotHead
+from foundation.wire.catalogue import CatalogueChange, CatalogueChanges, CatalogueItem, SnapshotHead
 from foundation.wire.events import EventBatch, EventReceipt, WatchReport
-from foundation.wire.media import MediaManifest, Rendition
 from inference.feed.columns import FeedColumns
 from popreel.embedded.ports import free_ports
+from tests import catalogue_items
 
 NOW_S = 1_790_000_000.0
 
@@ -35,38 +34,7 @@ NOW_S = 1_790_000_000.0
 def video(video_id: int) -> CatalogueItem:
     vector = np.random.default_rng(video_id % 5).standard_normal(256)
     vector += 0.3 * np.random.default_rng(video_id).standard_normal(256)
-    rung = Rendition(
-        name="360p",
-        width=360,
-        height=640,
-        frame_rate=30,
-        codecs="avc1",
-        bandwidth_bps=1,
-        average_bandwidth_bps=1,
-        size_bytes=1,
-        init_bytes=1,
-        prefix_bytes=1,
-    )
-    return CatalogueItem(
-        id=str(video_id),
-        creator=Creator(id=str(1000 + video_id), username="u", display_name="U"),
-        title="t",
-        created_at_ms=int(NOW_S * 1000) - 3_600_000,
-        published_at_ms=int(NOW_S * 1000) - 3_600_000,
-        revision=1,
-        manifest=MediaManifest(
-            duration_ms=20_000,
-            width=1,
-            height=1,
-            frame_rate=30,
-            has_audio=False,
-            renditions=(rung,),
-            start_playlist="",
-            thumbhash="",
-        ),
-        embedding=base64.b64encode((vector / np.linalg.norm(vector)).astype("<f2").tobytes()).decode(),
-        embedding_space="content-1",
-    )
+    return catalogue_items.video(video_id, vector=vector / np.linalg.norm(vector), published_s=NOW_S - 3600)
 
 
 class Centre:

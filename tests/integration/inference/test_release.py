@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from foundation.errors import BadInput, PopreelError
-from foundation.wire.catalogue import CatalogueItem, Creator
+from foundation.wire.catalogue import CatalogueItem
 from foundation.wire.events import WatchEvent, WatchReport
-from foundation.wire.media import MediaManifest, Rendition
 from inference.feed.model import FIRST_MODEL, FeedModel, load
 from inference.feed.recommender import Pick
 from inference.feed.watch_quantile import default_quantiles
@@ -20,43 +18,18 @@ from inference.simulation.run import RunPlan, run
 from inference.simulation.world import Reaction, World
 from inference.training.event_log import read_log
 from inference.training.release import main, make_release
+from tests import catalogue_items
 
 PLAN = RunPlan(start_videos=300, uploads=30, most_pages=12, waves=1)
 
 
 def item_of(world: World, row: int, published_s: float) -> CatalogueItem:
-    rung = Rendition(
-        name="360p",
-        width=360,
-        height=640,
-        frame_rate=30,
-        codecs="avc1",
-        bandwidth_bps=1,
-        average_bandwidth_bps=1,
-        size_bytes=1,
-        init_bytes=1,
-        prefix_bytes=1,
-    )
-    creator = str(int(world.videos.creator[row]))
-    return CatalogueItem(
-        id=str(row + 1),
-        creator=Creator(id=creator, username=creator, display_name=creator),
-        title="t",
-        created_at_ms=int(published_s * 1000),
-        published_at_ms=int(published_s * 1000),
-        revision=1,
-        manifest=MediaManifest(
-            duration_ms=int(world.videos.duration_s[row] * 1000),
-            width=1,
-            height=1,
-            frame_rate=30,
-            has_audio=False,
-            renditions=(rung,),
-            start_playlist="",
-            thumbhash="",
-        ),
-        embedding=base64.b64encode(world.videos.vectors[row].astype("<f2").tobytes()).decode(),
-        embedding_space="content-1",
+    return catalogue_items.video(
+        row + 1,
+        creator=catalogue_items.creator(int(world.videos.creator[row])),
+        vector=world.videos.vectors[row],
+        published_s=published_s,
+        duration_ms=int(world.videos.duration_s[row] * 1000),
     )
 
 

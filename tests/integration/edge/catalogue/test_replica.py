@@ -18,44 +18,14 @@ from edge.catalogue.journal import CatalogueJournal
 from edge.catalogue.origin_client import HttpCatalogueOrigin
 from edge.catalogue.replica import CatalogueReplica
 from foundation.settings import Secret
-from foundation.wire.catalogue import CatalogueChange, CatalogueChanges, CatalogueItem, Counters, Creator, SnapshotHead
-from foundation.wire.media import MediaManifest, Rendition
+from foundation.wire.catalogue import CatalogueChange, CatalogueChanges, CatalogueItem, Counters, SnapshotHead
 from inference.feed.columns import FeedColumns
+from tests import catalogue_items
 
 
 def item(video_id: int, title: str = "t", fill: float = 1.0) -> CatalogueItem:
-    rung = Rendition(
-        name="360p",
-        width=360,
-        height=640,
-        frame_rate=30,
-        codecs="avc1",
-        bandwidth_bps=1,
-        average_bandwidth_bps=1,
-        size_bytes=1,
-        init_bytes=1,
-        prefix_bytes=1,
-    )
-    vector = np.full(256, fill / 16, "<f2")
-    return CatalogueItem(
-        id=str(video_id),
-        creator=Creator(id="7", username="u", display_name="U"),
-        title=title,
-        created_at_ms=1,
-        published_at_ms=1,
-        revision=1,
-        manifest=MediaManifest(
-            duration_ms=1000,
-            width=1,
-            height=1,
-            frame_rate=30,
-            has_audio=False,
-            renditions=(rung,),
-            start_playlist="",
-            thumbhash="",
-        ),
-        embedding=base64.b64encode(vector.tobytes()).decode(),
-        embedding_space="content-1",
+    return catalogue_items.video(
+        video_id, title=title, vector=np.full(256, fill / 16), creator=catalogue_items.creator(7)
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,9 @@ from edge.feed.history import ViewerHistory
 from edge.feed.ports import NO_RELATIONS, PrefetchOrder, Relations, Viewer
 from edge.feed.service import Feed
 from edge.feed.settings import FeedSettings
-from foundation.wire.catalogue import CatalogueChange, CatalogueItem, Creator
-from foundation.wire.media import MediaManifest, Rendition
+from foundation.wire.catalogue import CatalogueChange, CatalogueItem
 from inference.feed.columns import FeedColumns, NewVideo, tag_hash
+from tests import catalogue_items
 
 NOW_S = 1_790_000_000.0
 TOPICS = 8
@@ -27,38 +26,12 @@ TOPICS = 8
 def make_item(
     video_id: int, *, creator: int, topic: int, vector: np.ndarray | None, age_s: float = 3600
 ) -> CatalogueItem:
-    rung = Rendition(
-        name="360p",
-        width=360,
-        height=640,
-        frame_rate=30,
-        codecs="avc1.64001e,mp4a.40.2",
-        bandwidth_bps=800_000,
-        average_bandwidth_bps=600_000,
-        size_bytes=1_000_000,
-        init_bytes=900,
-        prefix_bytes=90_000,
-    )
-    return CatalogueItem(
-        id=str(video_id),
-        creator=Creator(id=str(creator), username=f"user{creator}", display_name=f"User {creator}"),
-        title=f"Video {video_id}",
+    return catalogue_items.video(
+        video_id,
+        creator=catalogue_items.creator(creator),
         hashtags=(f"topic{topic}",),
-        created_at_ms=int((NOW_S - age_s) * 1000),
-        published_at_ms=int((NOW_S - age_s) * 1000),
-        revision=1,
-        manifest=MediaManifest(
-            duration_ms=20_000,
-            width=360,
-            height=640,
-            frame_rate=30,
-            has_audio=True,
-            renditions=(rung,),
-            start_playlist='#EXTM3U\n#EXT-X-MAP:URI="360p.mp4",BYTERANGE="900@0"\n#EXTINF:1,\n360p.mp4\n',
-            thumbhash="",
-        ),
-        embedding=base64.b64encode(vector.astype("<f2").tobytes()).decode() if vector is not None else None,
-        embedding_space="content-1" if vector is not None else "",
+        vector=vector,
+        published_s=NOW_S - age_s,
     )
 
 

@@ -4,42 +4,12 @@ from __future__ import annotations
 
 from edge.gateway.link_preview import preview_tags, video_of
 from foundation.wire.catalogue import CatalogueItem, Creator
-from foundation.wire.media import MediaManifest, Rendition
+from tests import catalogue_items
 
 
 def an_item(*, title: str) -> CatalogueItem:
-    rung = Rendition(
-        name="360p",
-        width=360,
-        height=640,
-        frame_rate=30.0,
-        codecs="avc1.64001e",
-        bandwidth_bps=600_000,
-        average_bandwidth_bps=500_000,
-        size_bytes=1,
-        init_bytes=1,
-        prefix_bytes=1,
-    )
-    manifest = MediaManifest(
-        duration_ms=6_000,
-        width=720,
-        height=1280,
-        frame_rate=30.0,
-        has_audio=True,
-        renditions=(rung,),
-        start_playlist="",
-        thumbhash="",
-    )
-    return CatalogueItem(
-        id="42",
-        creator=Creator(id="7", username="mira", display_name="Mira"),
-        title=title,
-        region="us-east",
-        created_at_ms=0,
-        published_at_ms=0,
-        revision=3,
-        manifest=manifest,
-    )
+    mira = Creator(id="7", username="mira", display_name="Mira")
+    return catalogue_items.video(42, title=title, creator=mira, region="us-east", revision=3)
 
 
 def test_addresses_are_absolute_and_pinned_to_the_revision() -> None:
