@@ -46,9 +46,10 @@ class AccessLog:
 
 def snapshot(tally: Tally) -> dict[str, int]:
     """Running totals by outcome and status class; names become fields of the log line."""
+    fast = tally.fast
     totals = {
-        "fast_hit": tally.fast_hits,
-        "fast_bytes": tally.fast_bytes,
+        "fast_hit": fast.hits,
+        "fast_bytes": fast.bytes,
         "slow_bytes": sum(tally.body_bytes.values()),
         "collapsed": tally.collapsed,
         "truncated": tally.truncated,

@@ -332,7 +332,7 @@ class Delivery:
             requests=total,
             hits=tally.hits,
             hit_ratio=tally.hits / total if total else 0.0,
-            body_bytes=tally.fast_bytes + sum(tally.body_bytes.values()),
+            body_bytes=tally.fast.bytes + sum(tally.body_bytes.values()),
             objects=len(self.store.index),
             ram_bytes=self.shelves.ram.used,
             disk_bytes=self._disk.used if self._disk else 0,

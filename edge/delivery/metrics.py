@@ -41,15 +41,15 @@ class DeliveryMetrics(Collector):
         requests = CounterMetricFamily(
             "edge_requests", "Requests answered.", labels=["lane", "outcome", "status_class"]
         )
-        part, same = tally.fast_ranges, tally.fast_not_modified
-        requests.add_metric(["fast", "hit", "2xx"], tally.fast_hits - same)
-        requests.add_metric(["fast", "hit", "3xx"], same)
+        fast = tally.fast
+        requests.add_metric(["fast", "hit", "2xx"], fast.hits - fast.not_modified)
+        requests.add_metric(["fast", "hit", "3xx"], fast.not_modified)
         for (outcome, status_class), count in tally.requests.items():
             requests.add_metric(["slow", outcome, f"{status_class}xx"], count)
         yield requests
-        yield CounterMetricFamily("edge_fast_ranges", "Range requests answered by the fast lane.", value=part)
+        yield CounterMetricFamily("edge_fast_ranges", "Range requests answered by the fast lane.", value=fast.ranges)
         sent = CounterMetricFamily("edge_body_bytes", "Body bytes sent.", labels=["lane", "outcome"])
-        sent.add_metric(["fast", "hit"], tally.fast_bytes)
+        sent.add_metric(["fast", "hit"], fast.bytes)
         for outcome, size in tally.body_bytes.items():
             sent.add_metric(["slow", outcome], size)
         yield sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,13 +27,27 @@ HITS = (Outcome.HIT, Outcome.HIT_STALE, Outcome.REVALIDATED)
 
 
 @dataclass(slots=True)
-class Tally:
-    """Totals since start. The fast lane adds to the plain integers: an attribute costs less than a dictionary."""
+class FastCounts:
+    """Of the fast lane. Plain integers: an attribute costs less than a dictionary."""
 
-    fast_hits: int = 0
-    fast_bytes: int = 0
-    fast_ranges: int = 0
-    fast_not_modified: int = 0
+    hits: int = 0
+    bytes: int = 0
+    ranges: int = 0
+    not_modified: int = 0
+
+
+def _nothing() -> None:
+    """Nothing waits to be added up."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Totals since start."""
+
+    fast_lane: FastCounts = field(default_factory=FastCounts)
+    """For those who count; read `fast`."""
+    settle: Callable[[], None] = _nothing
+    """Adds to `fast_lane` what was answered but not counted yet."""
     requests: Counter[tuple[Outcome, int]] = field(default_factory=Counter)
     """By outcome and status class (2 for 2xx), slow lane."""
     body_bytes: Counter[Outcome] = field(default_factory=Counter)
@@ -53,9 +68,15 @@ class Tally:
         self.seconds += seconds
 
     @property
+    def fast(self) -> FastCounts:
+        """The fast lane's counts, up to date."""
+        self.settle()
+        return self.fast_lane
+
+    @property
     def total(self) -> int:
-        return self.fast_hits + sum(self.requests.values())
+        return self.fast.hits + sum(self.requests.values())
 
     @property
     def hits(self) -> int:
-        return self.fast_hits + sum(n for (outcome, _), n in self.requests.items() if outcome in HITS)
+        return self.fast.hits + sum(n for (outcome, _), n in self.requests.items() if outcome in HITS)

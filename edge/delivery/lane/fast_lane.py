@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import math
 from collections.abc import Callable
+
+import msgspec
 
 from edge.delivery.access import Grant
 from edge.delivery.lane.link import link_of
 from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
-from edge.delivery.lane.request_head import OPAQUE, HeaderBlock, read_block, split_cmcd
+from edge.delivery.lane.repeats import Repeats
+from edge.delivery.lane.request_head import OPAQUE, SLOW_LANE_FIELDS, HeaderBlock, read_block, split_cmcd
 from edge.delivery.rules import cache_status, cmsd
 from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.store.ram_tier import RamTier
@@ -44,12 +47,14 @@ class FastLane:
         grant: Callable[[str, str], Grant | MediaTokenVerdict],
     ) -> None:
         self._ram = ram
-        self._tally = tally
-        self._clock = clock
+        self._counts = tally.fast_lane
+        self.repeats = Repeats(self._counts)
+        tally.settle = self.repeats.settle
+        self.clock = clock
         self._name = name
         self._status_name = cache_status.member_name(name)
         self._cors_origin = cors_origin
-        self._ignored_fields = ignored_fields
+        self._slow_lane_fields = SLOW_LANE_FIELDS - ignored_fields
         self._embedders = embedders
         self._require_token = require_token
         self._grant = grant
@@ -70,7 +75,7 @@ class FastLane:
 
     def promote(self, stored: StoredResponse) -> None:
         """Make `stored` answer its target until it is stale."""
-        now_s = self._clock()
+        now_s = self.clock()
         if stored.status != 200 or not 0 < stored.total <= MAX_FAST_BYTES:
             return
         cells = self._ram.cells(stored.body_id)
@@ -85,14 +90,14 @@ class FastLane:
             hit.next_variant = known if known is not None and known.depth < MAX_VARIANTS else None
             hit.depth = hit.next_variant.depth + 1 if hit.next_variant is not None else 0
         elif (replaced := self._targets.get(target)) is not None:
-            replaced.fresh_until_s = 0.0
+            replaced.end()
         self._targets[target] = hit
 
     def forget(self, key: str) -> None:
         """What is stored of `key` has changed."""
         hit = self._targets.pop(key.encode("latin-1"), None)
         while hit is not None:
-            hit.fresh_until_s = 0.0  # whoever still refers to it must not serve it
+            hit.end()
             hit = hit.next_variant
 
     # -- answering ---------------------------------------------------------------------------------------------------
@@ -100,20 +105,22 @@ class FastLane:
     def block(self, block: bytes) -> HeaderBlock:
         known = self._blocks.get(block)
         if known is None:
-            known = read_block(block, ignored=self._ignored_fields)
-            sources = [value.decode("latin-1") for name, value in known.fields if name in (b"referer", b"origin")]
-            if not may_embed(sources, self._embedders):
-                known = dataclasses.replace(known, is_plain=False)  # the slow lane refuses it
+            known = read_block(block, slow_lane_fields=self._slow_lane_fields)
+            if self._embedders and not may_embed(known.sources(), self._embedders):
+                known = msgspec.structs.replace(known, is_plain=False)  # the slow lane refuses it
             if len(block) <= MAX_BLOCK_BYTES and known is not OPAQUE:
                 if len(self._blocks) >= MAX_BLOCKS:
                     self._blocks.clear()
                 self._blocks[block] = known
         return known
 
-    def answer(self, line: bytes, block: HeaderBlock, transport: asyncio.BaseTransport | None) -> Reply | None:
+    def answer(
+        self, line: bytes, block: HeaderBlock, transport: asyncio.BaseTransport | None, *, request: bytes
+    ) -> Reply | None:
         """The reply to a plain GET or HEAD that is a fresh hit in memory; None for everything else.
 
-        `transport` is asked about the way to the player when the player speaks CMCD.
+        `transport` is asked about the way to the player when the player speaks CMCD. `request`: the bytes that come
+        again when the request does, b"" if they are not to be remembered.
         """
         if line[:4] == b"GET ":
             target, is_get = line[4:-9], True
@@ -121,40 +128,45 @@ class FastLane:
             target, is_get = line[5:-9], False
         else:
             return None
-        now_s = self._clock()
+        now_s = self.clock()
         cmcd = block.cmcd
         known = self._resolved.get(target)
-        if known is not None and now_s < known[1] and now_s < known[0].fresh_until_s:
-            hit = known[0]
-        else:
+        if known is None or now_s >= known[1] or now_s >= known[0].fresh_until_s:
             if b"CMCD=" in target:
                 target, cmcd = split_cmcd(target)
-            if (found := self._find(target, now_s)) is None:
+            if (known := self._find(target, now_s)) is None:
                 return None
-            hit = found
-        if hit.stored.vary_names and (variant := _variant(hit, block, now_s)) is not hit:
-            if variant is None:
-                return None
-            hit = variant
+        hit: PreparedHit | None
+        hit, until_s = known
+        if hit.stored.vary_names and (hit := _variant(hit, block, now_s)) is None:
+            return None
         if now_s >= hit.until_second_s:
             hit.render(now_s)
         reply = self._reply(hit, block, is_get=is_get)
-        if reply is not None:
-            self._tally.fast_hits += 1
-            self._tally.fast_bytes += reply[2]
-            if cmcd is not None:
-                if self.on_cmcd is not None:
-                    self.on_cmcd(target, cmcd)
-                return self._with_cmsd(reply, transport)
+        if reply is None:
+            return None
+        self._count(reply)
+        if cmcd is not None:
+            if self.on_cmcd is not None:
+                self.on_cmcd(target, cmcd)
+            return self._with_cmsd(reply, transport)
+        if request:
+            self.repeats.remember(request, hit, reply, now_s=now_s, until_s=until_s)
         return reply
 
-    def _with_cmsd(self, reply: Reply, transport: asyncio.BaseTransport | None) -> Reply:
-        head, body, size = reply
-        item = cmsd.dynamic(self._name, link_of(transport), response_delay_ms=0)
-        return b"%bCMSD-Dynamic: %b\r\n\r\n" % (head[:-2], item.encode("latin-1")), body, size
+    def _count(self, reply: Reply) -> None:
+        self._counts.hits += 1
+        self._counts.bytes += reply.size
+        for cell in reply.cells:
+            cell.entry.hits += 1
 
-    def _find(self, target: bytes, now_s: float) -> PreparedHit | None:
-        """The fresh hit for a target that its token, or the lack of one, allows."""
+    def _with_cmsd(self, reply: Reply, transport: asyncio.BaseTransport | None) -> Reply:
+        item = cmsd.dynamic(self._name, link_of(transport), response_delay_ms=0)
+        head = b"%bCMSD-Dynamic: %b\r\n\r\n" % (reply.head[:-2], item.encode("latin-1"))
+        return msgspec.structs.replace(reply, head=head)
+
+    def _find(self, target: bytes, now_s: float) -> tuple[PreparedHit, float] | None:
+        """The fresh hit for a target that its token, or the lack of one, allows; and when the token ends."""
         token = b""
         if target[:3] == TOKEN_MARK:
             token, slash, rest = target[3:].partition(b"/")
@@ -166,14 +178,15 @@ class FastLane:
             del self._targets[target]
             return None
         if not token:
-            return None if hit.needs_token or self._require_token else hit
+            return None if hit.needs_token or self._require_token else (hit, math.inf)
         if not self._is_granted(token, target, now_s):
             return None
+        found = (hit, self._grants[token][1])
         if not hit.stored.vary_names:
             if len(self._resolved) >= MAX_TARGETS:
                 self._resolved.clear()
-            self._resolved[TOKEN_MARK + token + target] = (hit, self._grants[token][1])
-        return hit
+            self._resolved[TOKEN_MARK + token + target] = found
+        return found
 
     def _is_granted(self, token: bytes, target: bytes, now_s: float) -> bool:
         """Whether the token opens the target. A no goes to the slow lane, which says why."""
@@ -191,14 +204,15 @@ class FastLane:
         if block.if_none_match is not None:
             if not hit.etag or block.if_none_match != hit.etag:
                 return None  # lists, weak tags, `*`: the slow lane compares
-            self._tally.fast_not_modified += 1
-            return hit.not_modified(), [], 0
+            self._counts.not_modified += 1
+            return hit.not_modified()
         if not is_get:
-            return hit.head_200, [], 0
+            return Reply(hit.head_200)
         if block.range_spec is None:
             return hit.whole()
-        self._tally.fast_ranges += 1
-        return hit.part(block.range_spec)
+        if (part := hit.part(block.range_spec)) is not None:
+            self._counts.ranges += 1
+        return part
 
 
 def _variant(hit: PreparedHit, block: HeaderBlock, now_s: float) -> PreparedHit | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
+import msgspec
 from multidict import CIMultiDict
 
 from edge.delivery import cors
@@ -11,14 +14,30 @@ from edge.delivery.rules import cache_status
 from edge.delivery.rules.byte_range import RangeSpec, satisfiable
 from edge.delivery.rules.cache_control import RequestDirectives
 from edge.delivery.rules.field_filter import end_to_end
-from edge.delivery.store.ram_tier import Cells
+from edge.delivery.store.ram_tier import Cell, Cells
 from edge.delivery.store.stored_response import StoredResponse
 
 MAX_FAST_BYTES = 8 << 20
 """Longer answers are streamed by the slow lane, slice by slice."""
 _PER_ANSWER = frozenset({"age", "cache-status", "content-length", "content-range"})
-Reply = tuple[bytes, list["bytes | memoryview"], int]
-"""Head, body buffers, body length."""
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """What to write: the head, then the body's buffers, `size` bytes in all, out of `cells`."""
+
+    head: bytes
+    body: tuple[bytes | memoryview, ...] = ()
+    size: int = 0
+    cells: tuple[Cell, ...] = ()
+
+    def joined(self) -> bytes:
+        return self.head + self.body[0] if len(self.body) == 1 else b"".join((self.head, *self.body))
+
+
+class Ending(Protocol):
+    """Something made of a hit that must not outlive it."""
+
+    until_s: float
 
 
 class PreparedHit:
@@ -33,6 +52,7 @@ class PreparedHit:
         "_tail",
         "cells",
         "depth",
+        "descendants",
         "etag",
         "fresh_until_s",
         "head_200",
@@ -53,6 +73,8 @@ class PreparedHit:
         self.next_variant: PreparedHit | None = None
         self.depth = 0
         """How many variants stand behind this one."""
+        self.descendants: list[Ending] = []
+        """Made of this second's answers."""
         self._base_200 = self._base(CIMultiDict(), cors_origin, now_s)
         self._base_206 = self._base_200.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 206 Partial Content", 1)
         tag = CIMultiDict({"If-None-Match": stored.headers["ETag"]}) if self.etag else None
@@ -74,6 +96,7 @@ class PreparedHit:
     def render(self, now_s: float) -> None:
         """Bring Age and ttl up to this second; to be called when `until_second_s` has come."""
         self.until_second_s = float(int(now_s) + 1)
+        self.descendants.clear()
         stored = self.stored
         line = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s))
         upstream = stored.headers.getall("Cache-Status", ())
@@ -81,23 +104,22 @@ class PreparedHit:
         self._tail = f"Age: {int(stored.age_s(now_s))}\r\nCache-Status: {status}\r\n\r\n".encode()
         self.head_200 = b"%bContent-Length: %d\r\n%b" % (self._base_200, stored.total, self._tail)
 
+    def end(self) -> None:
+        """What is stored has changed: whoever still refers to this must not serve it."""
+        self.fresh_until_s = 0.0
+        for made in self.descendants:
+            made.until_s = 0.0
+
     def whole(self) -> Reply | None:
         """200 with the whole body; None when a slice is not in memory."""
-        cells, total = self.cells, self.stored.total
         if self._is_one_slice:
-            cell = cells.get(0)
-            if cell is None:
-                return None
-            cell.entry.hits += 1
-            return self.head_200, [cell.data], total
-        body: list[bytes | memoryview] = []
-        for index in range(self.stored.slices):
-            cell = cells.get(index)
-            if cell is None:
-                return None
-            cell.entry.hits += 1
-            body.append(cell.data)
-        return self.head_200, body, total
+            cell = self.cells.get(0)
+            return None if cell is None else Reply(self.head_200, (cell.data,), self.stored.total, (cell,))
+        cells = tuple(map(self.cells.get, range(self.stored.slices)))
+        if None in cells:
+            return None
+        held = cast(tuple[Cell, ...], cells)
+        return Reply(self.head_200, tuple([cell.data for cell in held]), self.stored.total, held)
 
     def part(self, spec: RangeSpec) -> Reply | None:
         """206 for one range; None when it is not satisfiable or a slice is not in memory."""
@@ -107,14 +129,15 @@ class PreparedHit:
             return None
         start, stop = spans[0]
         body: list[bytes | memoryview] = []
+        cells: list[Cell] = []
         for piece in stored.layout.pieces(spans[0]):
             cell = self.cells.get(piece.slice_index)
             if cell is None:
                 return None
-            cell.entry.hits += 1
             data = cell.data
             whole = piece.stop - piece.start == len(data)
             body.append(data if whole else memoryview(data)[piece.start : piece.stop])
+            cells.append(cell)
         head = b"%bContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n%b" % (
             self._base_206,
             start,
@@ -123,7 +146,7 @@ class PreparedHit:
             stop - start,
             self._tail,
         )
-        return head, body, stop - start
+        return Reply(head, tuple(body), stop - start, tuple(cells))
 
-    def not_modified(self) -> bytes:
-        return self._base_304 + self._tail
+    def not_modified(self) -> Reply:
+        return Reply(self._base_304 + self._tail)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, cast
 from aiohttp.web_protocol import RequestHandler
 
 from edge.delivery.lane.fast_lane import FastLane
+from edge.delivery.lane.prepared_hit import Reply
+from edge.delivery.lane.repeats import JOIN_BYTES
 from edge.delivery.lane.request_head import MAX_HEAD_BYTES, Framing, HeaderBlock
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 MAX_WAITING_BYTES = 65_536
 WRITE_HIGH_BYTES = 256 * 1024
-JOIN_BYTES = 16_384
-"""Bodies up to this are joined with their head into one buffer: one small copy is cheaper than a second buffer."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _BAD = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -34,11 +34,12 @@ class EdgeProtocol(asyncio.Protocol):
         "_body_left",
         "_buffer",
         "_busy",
-        "_closing",
+        "_clock",
         "_inner",
         "_lane",
         "_make_inner",
         "_reading_paused",
+        "_repeats",
         "_server",
         "_sticky",
         "_transport",
@@ -52,6 +53,8 @@ class EdgeProtocol(asyncio.Protocol):
     def __init__(self, server: EdgeServer, lane: FastLane, make_inner: Callable[[], RequestHandler]) -> None:
         self._server = server
         self._lane = lane
+        self._clock = lane.clock
+        self._repeats = lane.repeats.known
         self._make_inner = make_inner
         self._inner: RequestHandler | None = None
         self._transport: asyncio.Transport | None = None
@@ -61,7 +64,6 @@ class EdgeProtocol(asyncio.Protocol):
         self._body_left = 0
         self._writing_paused = False
         self._reading_paused = False
-        self._closing = False
         self.last_active_s = server.now_s
         self.head_since_s: float | None = None
         """When the unfinished head in the buffer began."""
@@ -104,45 +106,71 @@ class EdgeProtocol(asyncio.Protocol):
             self._feed(data)
         elif self._busy or self._writing_paused:
             self._wait_or_relay(data)
+        elif self._buffer:
+            self._process(self._buffer + data)
+        elif (
+            (repeat := self._repeats.get(data)) is not None
+            and self._clock() < repeat.until_s
+            and self._transport is not None
+        ):
+            repeat.uses += 1
+            self.last_active_s = self._server.now_s
+            if repeat.whole:
+                self._transport.write(repeat.whole)
+            else:
+                self._transport.writelines(repeat.buffers)
         else:
-            self._process(self._buffer + data if self._buffer else data)
+            self._process(data)
 
     # -- heads -------------------------------------------------------------------------------------------------------
 
     def _process(self, data: bytes) -> None:
         """Answer or hand over the requests in `data` until one has to wait for more bytes, aiohttp or the client."""
+        answers: list[bytes | memoryview] = []
+        size = 0
+        is_alone = True
         while data:
             end = data.find(b"\r\n\r\n")
             if end < 0:
+                self._write(answers, size)
                 self._keep_partial(data)
                 return
             self.head_since_s = None
             line_end = data.find(b"\r\n")
             line = data[:line_end]
             block = self._lane.block(data[line_end + 2 : end + 2])
-            if not self._answer(line, block):
+            is_alone = is_alone and end + 4 == len(data)
+            reply = self._answer(line, block, data if is_alone else b"")
+            if reply is None:
+                self._write(answers, size)
                 self._hand_over(data, line, end + 4, block)
                 return
+            answers.append(reply.head)
+            answers += reply.body
+            size += reply.size
             data = data[end + 4 :]
-            if data and self._writing_paused:
-                break
+            if data and size > WRITE_HIGH_BYTES:
+                self._write(answers, size)
+                answers, size = [], 0
+                if self._writing_paused:
+                    break
+        self._write(answers, size)
         self._buffer = data
 
-    def _answer(self, line: bytes, block: HeaderBlock) -> bool:
+    def _answer(self, line: bytes, block: HeaderBlock, request: bytes) -> Reply | None:
         if not block.is_plain or line[-9:] != b" HTTP/1.1":
-            return False
-        reply = self._lane.answer(line, block, self._transport)
-        if reply is None:
-            return False
+            return None
+        return self._lane.answer(line, block, self._transport, request=request)
+
+    def _write(self, answers: list[bytes | memoryview], body_bytes: int) -> None:
+        """Pipelined requests are answered in one go."""
+        if not answers or self._transport is None:
+            return
         self.last_active_s = self._server.now_s
-        transport = self._transport
-        if transport is not None:
-            head, body, size = reply
-            if size <= JOIN_BYTES:
-                transport.write(head + body[0] if len(body) == 1 else b"".join((head, *body)))
-            else:
-                transport.writelines([head, *body])
-        return True
+        if body_bytes <= JOIN_BYTES:
+            self._transport.write(b"".join(answers))
+        else:
+            self._transport.writelines(answers)
 
     def _keep_partial(self, data: bytes) -> None:
         """An unfinished head: wait for the rest, within limits of size and time."""

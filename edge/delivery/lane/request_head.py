@@ -6,9 +6,9 @@ So only one parser ever decides about a byte: a smuggler finds no two to play ag
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum, auto
 
+import msgspec
 from multidict import CIMultiDict
 
 from edge.delivery.rules.byte_range import RangeSpec, parse_range
@@ -17,10 +17,11 @@ from edge.delivery.rules.vary import VaryNames, VaryValues, vary_values
 MAX_HEAD_BYTES = 32_768
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
-_NEEDS_SLOW_LANE = frozenset(
+SLOW_LANE_FIELDS = frozenset(
     {b"authorization", b"cache-control", b"pragma", b"if-modified-since", b"if-range", b"if-match"}
     | {b"if-unmodified-since", b"cdn-loop", b"expect", b"upgrade", b"te", b"max-forwards"}
 )
+"""Only the slow lane understands these."""
 _CMCD = frozenset({b"cmcd-request", b"cmcd-object", b"cmcd-status", b"cmcd-session"})
 
 
@@ -34,8 +35,7 @@ class Framing(Enum):
     """Chunked, upgraded, malformed or merely odd: aiohttp alone knows, so it keeps the connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderBlock:
+class HeaderBlock(msgspec.Struct, frozen=True, gc=False):
     """What the fast lane needs to know of the header fields of a request."""
 
     framing: Framing
@@ -47,7 +47,11 @@ class HeaderBlock:
     cmcd: bytes | None = None
     """CMCD header fields joined, None without."""
     fields: tuple[tuple[bytes, bytes], ...] = ()
-    _vary: dict[VaryNames, VaryValues] = field(default_factory=dict, compare=False)
+    _vary: dict[VaryNames, VaryValues] = msgspec.field(default_factory=dict)
+
+    def sources(self) -> list[str]:
+        """The pages the request names as its own."""
+        return [value.decode("latin-1") for name, value in self.fields if name in (b"referer", b"origin")]
 
     def vary_values(self, names: VaryNames) -> VaryValues:
         """The normalised values of the fields a response varies on; computed once per block and set of names."""
@@ -62,10 +66,10 @@ class HeaderBlock:
 OPAQUE = HeaderBlock(Framing.OPAQUE)
 
 
-def read_block(block: bytes, *, ignored: frozenset[bytes] = frozenset()) -> HeaderBlock:
+def read_block(block: bytes, *, slow_lane_fields: frozenset[bytes] = SLOW_LANE_FIELDS) -> HeaderBlock:
     """Judge header fields: `block` is everything after the request line up to and with the CRLF of the last field.
 
-    `ignored`: lower-case names the edge drops anyway, whatever they say.
+    `slow_lane_fields`: lower-case names of fields that make a request one for the slow lane.
     """
     fields: list[tuple[bytes, bytes]] = []
     at = 0
@@ -75,7 +79,7 @@ def read_block(block: bytes, *, ignored: frozenset[bytes] = frozenset()) -> Head
             return OPAQUE
         fields.append((match[1].lower(), match[2]))
         at = match.end()
-    return _judge(fields, _NEEDS_SLOW_LANE - ignored)
+    return _judge(fields, slow_lane_fields)
 
 
 def _judge(fields: list[tuple[bytes, bytes]], needs_slow_lane: frozenset[bytes]) -> HeaderBlock:
@@ -99,7 +103,7 @@ def _judge(fields: list[tuple[bytes, bytes]], needs_slow_lane: frozenset[bytes])
         and found.get(b"connection", b"keep-alive").lower() == b"keep-alive"
         and (spec is not None or b"range" not in found)
     )
-    cmcd = b",".join(found[name] for name in sorted(_CMCD & found.keys()))
+    cmcd = b"" if found.keys().isdisjoint(_CMCD) else b",".join(found[name] for name in sorted(_CMCD & found.keys()))
     return HeaderBlock(framing, body_bytes, is_plain, spec, found.get(b"if-none-match"), cmcd or None, tuple(fields))
 
 

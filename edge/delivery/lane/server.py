@@ -112,6 +112,7 @@ class EdgeServer:
     def sweep(self, now_s: float) -> None:
         """End what is too slow: heads not finished, idle connections, clients that take no bytes."""
         self.now_s = now_s
+        self._delivery.lane.repeats.clear()
         for protocol in tuple(self._connections):
             if protocol.head_since_s is not None and now_s - protocol.head_since_s > self._header_timeout_s:
                 protocol.time_out_head()

@@ -26,7 +26,7 @@ async def test_a_second_request_is_a_hit_of_the_fast_lane(edge):
     assert "fwd=uri-miss" in first.headers["Cache-Status"]
     assert second.headers["Cache-Status"] == "popreel-edge; hit; ttl=3595"
     assert second.headers["Age"] == "5"
-    assert edge.delivery.tally.fast_hits == 1
+    assert edge.delivery.tally.fast.hits == 1
 
 
 async def test_ranges_are_cut_from_slices_and_each_slice_is_fetched_once(edge):

@@ -23,7 +23,7 @@ async def test_the_next_object_is_fetched_ahead_from_either_lane(edge):
     await edge.delivery.prefetched()
     assert edge.delivery.is_cached("/v/2.mp4", prefix_bytes=10_000)
     await edge.get("/v/1.mp4?" + cmcd('nor=("../w/3.mp4" "4.mp4";r="20000-30000"),tpb=(2646.605),v=2'))
-    assert edge.delivery.tally.fast_hits == 1
+    assert edge.delivery.tally.fast.hits == 1
     await edge.until(lambda: edge.delivery.tally.cmcd_requests == 2)
     await edge.delivery.prefetched()
     assert edge.delivery.is_cached("/w/3.mp4", prefix_bytes=10_000)

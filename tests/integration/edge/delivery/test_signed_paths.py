@@ -31,7 +31,7 @@ async def test_a_token_opens_its_prefix_and_is_no_part_of_the_key(signed_edge, k
         got = await signed_edge.get(f"/t/{token(kid=kid)}/videos/us/7/a.mp4", range="bytes=0-4")
         assert (got.status, got.body) == (206, b"/vide"), lane
     assert [asked.target for asked in signed_edge.origin.asked] == ["/videos/us/7/a.mp4"]
-    assert signed_edge.delivery.tally.fast_hits == 2
+    assert signed_edge.delivery.tally.fast.hits == 2
     assert "Edge-Access" not in got.headers
 
 
@@ -69,7 +69,7 @@ async def test_one_stored_object_serves_many_tokens(signed_edge):
         got = await signed_edge.get(f"/t/{token(expires_s=expires_s)}/videos/us/7/a.mp4")
         assert got.status == 200
     assert len(signed_edge.origin.asked) == 1
-    assert signed_edge.delivery.tally.fast_hits == 9  # a token never seen before needs no slow lane
+    assert signed_edge.delivery.tally.fast.hits == 9  # a token never seen before needs no slow lane
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ async def test_cmcd_is_no_part_of_the_key(edge):
     for query in ("", "?CMCD=bl%3D0", "?CMCD=sid%3D%22x%22"):
         await edge.get(f"/a.m3u8{query}")
     assert len(edge.origin.asked) == 1
-    assert edge.delivery.tally.fast_hits == 2
+    assert edge.delivery.tally.fast.hits == 2
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ async def test_variants_are_answered_by_the_fast_lane_too(edge):
         for accept, coding in (("gzip, br", b"gzip"), ("identity", b"identity"), ("gzip,br", b"gzip")):
             assert (await edge.get("/a.m3u8", accept_encoding=accept)).body == coding
     assert len(edge.origin.asked) == 2
-    assert edge.delivery.tally.fast_hits == 6  # a new variant makes the lane forget; one hit prepares it again
+    assert edge.delivery.tally.fast.hits == 6  # a new variant makes the lane forget; one hit prepares it again
 
 
 async def test_answers_known_to_be_private_get_the_clients_range_and_conditions(edge):

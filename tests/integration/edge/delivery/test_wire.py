@@ -64,7 +64,7 @@ async def test_pipelined_requests_are_answered_in_order_whichever_lane(edge):
         bodies = [(await client.read()).body for _ in range(6)]
     hit = b"GET /hit 0"
     assert bodies == [hit, b"GET /m1 0", hit, b"POST /p 5", hit, hit]
-    assert edge.delivery.tally.fast_hits == 4
+    assert edge.delivery.tally.fast.hits == 4
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 50])

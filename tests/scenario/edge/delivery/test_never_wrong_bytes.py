@@ -94,4 +94,4 @@ async def test_bytes_always_belong_to_their_etag(open_edge, origin, tmp_path, se
     assert len(statuses) == CLIENTS * REQUESTS
     assert set(statuses) <= {200, 206, 416, 502}
     assert sum(status in (200, 206) for status in statuses) > len(statuses) * 0.5
-    assert edge.delivery.tally.fast_hits > 0
+    assert edge.delivery.tally.fast.hits > 0
