@@ -179,7 +179,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="popreel-bench-miss-") as folder:
             work = Path(folder)
             if part == "first_byte":
-                for delay_ms in (5, 20):
+                for delay_ms in (0, 1, 5, 20):
                     (work / str(delay_ms)).mkdir()
                     measure_first_byte(work / str(delay_ms), options.objects, delay_ms)
             elif part == "collapse":

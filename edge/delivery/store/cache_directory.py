@@ -28,6 +28,9 @@ MAX_RESPONSES_FILE_BYTES = 4 << 20
 ABANDONED_S = 60.0
 """A file under a temporary name for this long belongs to a worker that died."""
 _SLICE_NAME = re.compile(r"([0-9a-f]{32})\.([0-9]{1,7})")
+_RESPONSES_NAME = re.compile(r"[0-9a-f]{32}")
+_DIGEST_DIGITS = 15
+"""Of a name, in hexadecimal: an integer of eight bytes."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[StoredResponse, ...])
 
@@ -38,6 +41,15 @@ class FoundSlice(NamedTuple):
     size: int
     """Of the file, head included."""
     used_s: float
+
+
+def _name_of(key: str) -> str:
+    return xxhash.xxh3_128_hexdigest(key.encode())
+
+
+def key_digest(key: str) -> int:
+    """A key's short name in memory; two may share one."""
+    return int(_name_of(key)[:_DIGEST_DIGITS], 16)
 
 
 class CacheDirectory:
@@ -58,7 +70,7 @@ class CacheDirectory:
         return self._slices / body_id[:2] / f"{body_id}.{index}"
 
     def _responses_path(self, key: str) -> Path:
-        name = xxhash.xxh3_128_hexdigest(key.encode())
+        name = _name_of(key)
         return self._responses / name[:2] / name
 
     def write_slice(self, body_id: str, index: int, data: bytes) -> int:
@@ -94,10 +106,10 @@ class CacheDirectory:
         """Variants of `key`; () when there are none or the file is damaged. Raises OSError."""
         return tuple(stored for stored in _load(self._responses_path(key)) if stored.key == key)
 
-    def all_responses(self) -> Iterator[tuple[StoredResponse, ...]]:
-        for path in self._files(self._responses):
-            if variants := _load(path):
-                yield variants
+    def described(self) -> set[int]:
+        """`key_digest` of every key with a description."""
+        names = (path.name for path in self._files(self._responses))
+        return {int(name[:_DIGEST_DIGITS], 16) for name in names if _RESPONSES_NAME.fullmatch(name)}
 
     def all_slices(self) -> Iterator[FoundSlice]:
         """Every slice file; old leftovers of interrupted writes are removed on the way."""

@@ -13,13 +13,16 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from edge.delivery.eviction.policy import Entry
 from edge.delivery.eviction.prefix_and_bulk import PrefixAndBulk, SliceKey
-from edge.delivery.store.cache_directory import CacheDirectory, FoundSlice
+from edge.delivery.store.cache_directory import CacheDirectory, FoundSlice, key_digest
+from edge.delivery.store.response_index import Variants
 from edge.delivery.store.slice_file import HEAD_BYTES, CorruptSlice
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.workers import Workers
@@ -32,6 +35,11 @@ PAUSE_S = 5.0
 """No writes for this long after a write failed (disk full)."""
 SWEEP_EVERY_S = 900.0
 SCAN_BATCH = 512
+LINGER_S = 0.02
+"""Writes wait this long: a thread that works the disk takes the interpreter from the answer that caused the write."""
+HURRY_BYTES = 8 << 20
+"""With this much waiting they wait no longer."""
+BATCH_JOBS = 32
 
 
 @dataclass(slots=True)
@@ -52,6 +60,13 @@ class _Job:
     run: Callable[[], int | None]
     size: int = 0
     key: SliceKey | None = None
+
+    def attempt(self) -> int | Exception | None:
+        """In a thread: what the job returned, or why it failed."""
+        try:
+            return self.run()
+        except Exception as err:
+            return err
 
 
 class DiskTier:
@@ -82,9 +97,16 @@ class DiskTier:
         self._pending_bytes = 0
         self._pending: dict[SliceKey, bytes] = {}
         self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
         self._paused_until = 0.0
+        self._unwritten: dict[str, Variants] = {}
+        """Descriptions on their way to the disk, () for those to be removed."""
+        self._described: set[int] = set()
+        """Digests of the keys that may have a description here. Complete once scanned, if nobody else writes here."""
+        self._described_before: set[int] = set()
+        """The same from before the sweep that is under way."""
         self._tasks: list[asyncio.Task[None]] = []
         self.counts = DiskCounts()
         self.scanned = asyncio.Event()
@@ -120,6 +142,7 @@ class DiskTier:
     async def flush(self) -> None:
         """Wait until everything handed over so far is on disk."""
         if self._tasks and not self._tasks[0].done():
+            self._hurry.set()
             await self._drained.wait()
 
     async def _blocking(self, call: Callable[[], _T]) -> _T:
@@ -134,6 +157,7 @@ class DiskTier:
                 self._admit((known.body_id, known.slice_index), known.size)
             if number % SCAN_BATCH == 0:
                 await asyncio.sleep(0)
+        self._described |= await self._blocking(self._directory.described)
         self.scanned.set()
         while self._slot == 0:  # one worker sweeps for all
             await asyncio.sleep(SWEEP_EVERY_S)
@@ -142,7 +166,11 @@ class DiskTier:
     async def sweep(self) -> int:
         """Remove descriptions of what is no longer here; returns how many."""
         await self.flush()  # a description may be on disk before its first slice
-        return await self._blocking(lambda: self._directory.sweep_responses(max_files=self._max_responses))
+        removed = await self._blocking(lambda: self._directory.sweep_responses(max_files=self._max_responses))
+        self._described_before, self._described = self._described, set()
+        self._described |= await self._blocking(self._directory.described)
+        self._described_before = set()
+        return removed
 
     # -- slices ------------------------------------------------------------------------------------------------------
 
@@ -252,54 +280,88 @@ class DiskTier:
 
     # -- descriptions ------------------------------------------------------------------------------------------------
 
-    async def read_responses(self, key: str) -> tuple[StoredResponse, ...]:
+    async def read_responses(self, key: str) -> Variants:
+        if (unwritten := self._unwritten.get(key)) is not None:
+            return unwritten
+        if not self._may_describe(key):
+            return ()  # most misses: no thread need look
         try:
             return await self._blocking(lambda: self._directory.read_responses(key))
         except OSError as err:
             self._note_read_error(err)
             return ()
 
-    def write_responses(self, key: str, variants: tuple[StoredResponse, ...]) -> None:
-        if variants and self._clock() < self._paused_until:
-            return
-        self._enqueue(_Job(run=lambda: self._directory.write_responses(key, variants)))
+    def _may_describe(self, key: str) -> bool:
+        if not self.scanned.is_set() or self._slots > 1:
+            return True
+        digest = key_digest(key)
+        return digest in self._described or digest in self._described_before
+
+    def write_responses(self, key: str, variants: Variants) -> None:
+        if self._clock() < self._paused_until:
+            variants = ()  # rather none than one that is no longer true; to remove a file works on a full disk too
+        self._described.add(key_digest(key))
+        self._unwritten[key] = variants
+        self._wake_writer()
 
     # -- the writer --------------------------------------------------------------------------------------------------
 
     def _enqueue(self, job: _Job) -> None:
         self._jobs.append(job)
+        self._wake_writer()
+
+    def _wake_writer(self) -> None:
         self._drained.clear()
         self._work.set()
+        if self._pending_bytes > HURRY_BYTES:
+            self._hurry.set()
 
     async def _write_loop(self) -> None:
         while True:
-            while self._jobs:
-                await self._run(self._jobs.popleft())
-            self._drained.set()
-            self._work.clear()
             await self._work.wait()
+            self._work.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self._hurry.wait()
+            while self._jobs or self._unwritten:
+                if self._jobs:
+                    await self._run([self._jobs.popleft() for _ in range(min(BATCH_JOBS, len(self._jobs)))])
+                if self._unwritten:
+                    await self._write_descriptions(tuple(islice(self._unwritten.items(), BATCH_JOBS)))
+            self._hurry.clear()
+            self._drained.set()
 
-    async def _run(self, job: _Job) -> None:
-        try:
-            size = await self._blocking(job.run)
-        except OSError as err:
-            self._note_write_error(err)
-            size = None
-        except Exception:
-            _log.exception("a disk job failed", extra={"event": "disk_job_failed"})  # a bug; the writer must live on
-            size = None
-        finally:
+    async def _run(self, batch: list[_Job]) -> None:
+        results = await self._blocking(lambda: [job.attempt() for job in batch])
+        for job, result in zip(batch, results, strict=True):
             if job.key is not None:
                 self._pending.pop(job.key, None)
                 self._pending_bytes -= job.size
-        if job.key is not None and size is not None:
-            self.counts.writes += 1
-            if self._owns(job.key[0]):
-                self._admit(job.key, size)
-            else:
-                self._tell_owner(job.key, size)
+            if isinstance(result, Exception):
+                self._note_write_error(result)
+            elif job.key is not None and result is not None:
+                self._note_written(job.key, result)
 
-    def _note_write_error(self, err: OSError) -> None:
+    def _note_written(self, key: SliceKey, size: int) -> None:
+        self.counts.writes += 1
+        if self._owns(key[0]):
+            self._admit(key, size)
+        else:
+            self._tell_owner(key, size)
+
+    async def _write_descriptions(self, batch: tuple[tuple[str, Variants], ...]) -> None:
+        jobs = [_Job(run=partial(self._directory.write_responses, key, variants)) for key, variants in batch]
+        results = await self._blocking(lambda: [job.attempt() for job in jobs])
+        for (key, variants), result in zip(batch, results, strict=True):
+            if self._unwritten.get(key) is variants:  # else it changed meanwhile, and is written again
+                del self._unwritten[key]
+            if isinstance(result, Exception):
+                self._note_write_error(result)
+
+    def _note_write_error(self, err: Exception) -> None:
+        if not isinstance(err, OSError):  # a bug; the writer must live on
+            _log.error("a disk job failed", extra={"event": "disk_job_failed"}, exc_info=err)
+            return
         self.counts.write_errors += 1
         self._paused_until = self._clock() + PAUSE_S
         if self.counts.write_errors == 1:
