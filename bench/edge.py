@@ -6,7 +6,7 @@ paired (peer, edge, peer, edge ...) and ratios are medians of the pairs, since t
 others use the cores too, trust "per CPU second": requests over the CPU time the server's process took, which others
 cannot take from it.
 
-    python -m bench.edge [--pairs 5] [--seconds 3] [--sizes 2kB,200kB,1MB,mixed] [--all-peers] [--json FILE]
+    python -m bench.edge [--pairs 5] [--seconds 3] [--sizes 2kB,2kB-new,200kB,1MB,mixed] [--all-peers] [--json FILE]
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ CONNECTIONS = 32
 KEYS = {"k1": b"bench key of no use elsewhere"}
 MIXED_VIDEOS = 64
 SIZES = {"2kB": 2_000, "200kB": 200_000, "1MB": 1_000_000}
+EACH_NEW = "-new"
+"""Suffix of a workload in which no request head is like another: what the edge knows of heads is of no use."""
 _PREFIX = "/videos/"
 LINE = (
-    "{workload:6} {server:18} {requests_per_s:>7} req/s  p99 {p99_ms:>7} ms  errors {errors}  "
+    "{workload:7} {server:18} {requests_per_s:>7} req/s  p99 {p99_ms:>7} ms  errors {errors}  "
     "{requests_per_cpu_s:>7} req/CPU-s  edge/this {edge_ratio:>5}  per CPU-s {edge_ratio_cpu:>5}"
 )
 
@@ -192,7 +194,10 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 def path_of(size: str, peer: Peer) -> str:
     token = sign(_PREFIX, expires_s=int(time.time()) + 3600, kid="k1", keys=KEYS)
     lead = f"/t/{token}" if peer.signed else ""
-    name = "" if size == "mixed" else f"{size}.{'m3u8' if SIZES[size] < 10_000 else 'mp4'}"
+    if size == "mixed":
+        return f"{lead}{_PREFIX}"
+    size = size.removesuffix(EACH_NEW)
+    name = f"{size}.{'m3u8' if SIZES[size] < 10_000 else 'mp4'}"
     return f"{lead}{_PREFIX}{name}"
 
 
@@ -212,6 +217,15 @@ end
 """
 
 
+EACH_NEW_LUA = """
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("GET", nil, {["X-Request-Id"] = n})
+end
+"""
+
+
 def warm(port: int, size: str, peer: Peer) -> None:
     """Fetch all there is twice, so that only hits are measured."""
     base = f"http://127.0.0.1:{port}{path_of(size, peer)}"
@@ -224,9 +238,11 @@ def warm(port: int, size: str, peer: Peer) -> None:
 def wrk(port: int, size: str, peer: Peer, *, pid: int, seconds: int, work: Path) -> Measured:
     url = f"http://127.0.0.1:{port}{path_of(size, peer)}"
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
-    if size == "mixed":
-        script = work / "mixed.lua"
-        script.write_text(MIXED_LUA % (path_of(size, peer), MIXED_VIDEOS))
+    lua = MIXED_LUA % (path_of(size, peer), MIXED_VIDEOS) if size == "mixed" else ""
+    lua = EACH_NEW_LUA if size.endswith(EACH_NEW) else lua
+    if lua:
+        script = work / "requests.lua"
+        script.write_text(lua)
         command += ["-s", str(script)]
     before = cpu_s(pid)
     done = subprocess.run(
@@ -316,7 +332,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--sizes", default="2kB,200kB,1MB,mixed")
+    parser.add_argument("--sizes", default="2kB,2kB-new,200kB,1MB,mixed")
     parser.add_argument("--all-peers", action="store_true", help="also varnish (if installed) and aiohttp files")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

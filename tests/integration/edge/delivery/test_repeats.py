@@ -1,0 +1,143 @@
+"""Requests whose bytes came before in the same second: answered by bytes, never by bytes that have had their time."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.delivery.lab.scripted_origin import Reply, file_reply
+from edge.delivery.lane.repeats import MAX_REPEATS
+from foundation.settings import Secret
+from foundation.tokens.media import sign
+from foundation.wire.pops import PurgeOrder
+
+BODY = bytes(range(256)) * 400
+NOW = 1_790_000_000
+
+
+@pytest.fixture
+async def open_edge(open_edge):
+    """Without the sweep of every real second: the seconds of these tests are those of their clock."""
+
+    async def open_still(**knobs):
+        edge = await open_edge(**knobs)
+        edge.server._sweeper.cancel()
+        return edge
+
+    return open_still
+
+
+def fresh(body: bytes = b"x", max_age_s: int = 100, **fields: str) -> Reply:
+    return Reply(headers={"Cache-Control": f"max-age={max_age_s}", "ETag": '"1"', **fields}, body=body)
+
+
+def request(target: str, *lines: str, method: str = "GET") -> bytes:
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: e", *lines, "", ""]).encode()
+
+
+def uses(edge) -> int:
+    return sum(repeat.uses for repeat in edge.delivery.lane.repeats.known.values())
+
+
+async def ask(edge, raw: bytes, *, times: int = 1):
+    """The last of `times` answers to the same bytes on one connection."""
+    async with edge.client() as client:
+        for _ in range(times):
+            await client.send(raw)
+            got = await client.read(head_only=raw.startswith(b"HEAD"))
+    return got
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "body"),
+    [
+        (request("/v.bin"), 200, BODY),
+        (request("/v.bin", "Range: bytes=10-19"), 206, BODY[10:20]),
+        (request("/v.bin", "Range: bytes=10-99999"), 206, BODY[10:100_000]),
+        (request("/v.bin", 'If-None-Match: "1"'), 304, b""),
+        (request("/v.bin", method="HEAD"), 200, b""),
+    ],
+)
+async def test_a_repeat_is_the_same_answer_and_counts_the_same(edge, raw, status, body):
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"1"', headers={"Cache-Control": "max-age=100"})
+    await ask(edge, request("/v.bin", "X: other"), times=2)
+    before = edge.delivery.tally.fast.hits, edge.delivery.tally.fast.bytes
+    first = await ask(edge, raw)
+    again = await ask(edge, raw, times=3)
+    assert uses(edge) == 3
+    assert (again.status, again.body, list(again.headers.items())) == (status, body, list(first.headers.items()))
+    fast = edge.delivery.tally.fast
+    assert (fast.hits - before[0], fast.bytes - before[1]) == (4, 4 * len(body))
+    assert fast.ranges == (4 if status == 206 else 0)
+    assert fast.not_modified == (4 if status == 304 else 0)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+async def test_a_purge_ends_repeats_at_once(edge, soft):
+    edge.origin.script = lambda asked: fresh(b"old")
+    await ask(edge, request("/v"), times=4)
+    assert uses(edge) > 0
+    edge.origin.script = lambda asked: fresh(b"new", ETag='"2"')
+    await edge.delivery.purge(PurgeOrder(seq=1, url="/v", soft=soft))
+    assert (await ask(edge, request("/v"))).body == b"new"
+
+
+async def test_an_unsafe_method_ends_repeats_at_once(edge):
+    edge.origin.script = lambda asked: fresh(b"old")
+    await ask(edge, request("/v"), times=4)
+    edge.origin.script = lambda asked: fresh(b"new")
+    await ask(edge, request("/v", "Content-Length: 0", method="POST"))
+    assert (await ask(edge, request("/v"))).body == b"new"
+
+
+async def test_age_moves_on_with_the_second_and_freshness_ends_inside_one(edge):
+    edge.clock.advance(0.5)
+    edge.origin.script = lambda asked: fresh(max_age_s=2)
+    for age in (0, 1):
+        got = await ask(edge, request("/v"), times=4)
+        assert got.headers["Age"] == str(age)
+        edge.clock.advance(1)
+    assert len(edge.origin.asked) == 1
+    await ask(edge, request("/v"), times=4)
+    assert len(edge.origin.asked) == 2
+
+
+async def test_a_token_ends_inside_a_second(open_edge):
+    edge = await open_edge(media_keys={"k": Secret("key")}, require_token=True)
+    edge.origin.script = lambda asked: fresh()
+    token = sign("/videos/", expires_s=NOW + 1, kid="k", keys={"k": b"key"})
+    raw = request(f"/t/{token}/videos/v")
+    edge.clock.advance(0.3)
+    assert (await ask(edge, raw, times=4)).status == 200
+    assert uses(edge) > 0
+    edge.clock.advance(60.8)
+    assert (await ask(edge, raw, times=2)).status == 403
+
+
+async def test_players_that_speak_cmcd_are_heard_each_time(edge):
+    edge.origin.script = lambda asked: fresh()
+    got = await ask(edge, request("/v", "CMCD-Session: sid=%22a%22"), times=5)
+    assert "CMSD-Dynamic" in got.headers
+    await edge.until(lambda: edge.delivery.tally.cmcd_requests == 5)
+    assert uses(edge) == 0
+
+
+async def test_what_is_remembered_is_bounded_and_forgotten_with_the_second(edge):
+    edge.origin.script = lambda asked: fresh(b"y" * 5000)
+    await ask(edge, request("/v"), times=2)
+    async with edge.client() as client:
+        for number in range(MAX_REPEATS + 500):
+            await client.send(request("/v", f"X-Id: {number}"))
+            assert (await client.read()).body == b"y" * 5000
+    assert len(edge.delivery.lane.repeats.known) == MAX_REPEATS
+    edge.server.sweep(edge.server.loop.time())
+    assert not edge.delivery.lane.repeats.known
+
+
+async def test_eviction_learns_of_repeats(edge):
+    edge.origin.script = lambda asked: fresh()
+    await ask(edge, request("/v"), times=10)
+    (stored,) = edge.delivery.store.index.get("/v")
+    cells = edge.delivery.shelves.ram.cells(stored.body_id)
+    before = cells[0].entry.hits
+    edge.server.sweep(edge.server.loop.time())
+    assert cells[0].entry.hits - before == 8
