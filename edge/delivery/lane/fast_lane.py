@@ -12,9 +12,8 @@ from edge.delivery.access import Grant
 from edge.delivery.lane.link import link_of
 from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
 from edge.delivery.lane.repeats import Repeats
-from edge.delivery.lane.request_head import OPAQUE, SLOW_LANE_FIELDS, HeaderBlock, read_block, split_cmcd
+from edge.delivery.lane.request_head import SLOW_LANE_FIELDS, HeaderBlock, HeadReader, split_cmcd
 from edge.delivery.rules import cache_status, cmsd
-from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.store.ram_tier import RamTier
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
@@ -25,9 +24,6 @@ MAX_GRANTS = 65_536
 TOKEN_MARK = b"/t/"
 MAX_VARIANTS = 8
 """Of one target, in the fast lane."""
-MAX_BLOCKS = 8_192
-MAX_BLOCK_BYTES = 2_048
-"""Longer header blocks are read each time: they are not worth remembering."""
 
 
 class FastLane:
@@ -54,8 +50,7 @@ class FastLane:
         self._name = name
         self._status_name = cache_status.member_name(name)
         self._cors_origin = cors_origin
-        self._slow_lane_fields = SLOW_LANE_FIELDS - ignored_fields
-        self._embedders = embedders
+        self.heads = HeadReader(slow_lane_fields=SLOW_LANE_FIELDS - ignored_fields, embedders=embedders)
         self._require_token = require_token
         self._grant = grant
         self._targets: dict[bytes, PreparedHit] = {}
@@ -64,7 +59,6 @@ class FastLane:
         """By signed target as on the wire: (hit, end of its token). A hit that was forgotten is no longer fresh."""
         self._grants: dict[bytes, tuple[bytes, float]] = {}
         """Of tokens seen: (prefix, until); a copy of the gatekeeper's that needs no decoding."""
-        self._blocks: dict[bytes, HeaderBlock] = {}
         self.on_cmcd: Callable[[bytes, bytes], None] | None = None
         """Given (target without CMCD, its text, still percent-encoded) of hits."""
 
@@ -101,18 +95,6 @@ class FastLane:
             hit = hit.next_variant
 
     # -- answering ---------------------------------------------------------------------------------------------------
-
-    def block(self, block: bytes) -> HeaderBlock:
-        known = self._blocks.get(block)
-        if known is None:
-            known = read_block(block, slow_lane_fields=self._slow_lane_fields)
-            if self._embedders and not may_embed(known.sources(), self._embedders):
-                known = msgspec.structs.replace(known, is_plain=False)  # the slow lane refuses it
-            if len(block) <= MAX_BLOCK_BYTES and known is not OPAQUE:
-                if len(self._blocks) >= MAX_BLOCKS:
-                    self._blocks.clear()
-                self._blocks[block] = known
-        return known
 
     def answer(
         self, line: bytes, block: HeaderBlock, transport: asyncio.BaseTransport | None, *, request: bytes

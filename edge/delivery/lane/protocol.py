@@ -35,6 +35,7 @@ class EdgeProtocol(asyncio.Protocol):
         "_buffer",
         "_busy",
         "_clock",
+        "_heads",
         "_inner",
         "_lane",
         "_make_inner",
@@ -53,6 +54,7 @@ class EdgeProtocol(asyncio.Protocol):
     def __init__(self, server: EdgeServer, lane: FastLane, make_inner: Callable[[], RequestHandler]) -> None:
         self._server = server
         self._lane = lane
+        self._heads = lane.heads
         self._clock = lane.clock
         self._repeats = lane.repeats.known
         self._make_inner = make_inner
@@ -138,7 +140,7 @@ class EdgeProtocol(asyncio.Protocol):
             self.head_since_s = None
             line_end = data.find(b"\r\n")
             line = data[:line_end]
-            block = self._lane.block(data[line_end + 2 : end + 2])
+            block = self._heads.block(data[line_end + 2 : end + 2])
             is_alone = is_alone and end + 4 == len(data)
             reply = self._answer(line, block, data if is_alone else b"")
             if reply is None:

@@ -12,16 +12,26 @@ import msgspec
 from multidict import CIMultiDict
 
 from edge.delivery.rules.byte_range import RangeSpec, parse_range
+from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.rules.vary import VaryNames, VaryValues, vary_values
 
 MAX_HEAD_BYTES = 32_768
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\r\n")
+MAX_BLOCKS = 2_048
+MAX_BLOCK_BYTES = 2_048
+"""Longer header blocks are read each time: they are not worth remembering."""
+MAX_LINES = 4_096
+MAX_LINE_BYTES = 512
+FieldLine = tuple[bytes, bytes]
+"""Name in lower case, value."""
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}):([\t\x20-\x7e\x80-\xff]*)")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 SLOW_LANE_FIELDS = frozenset(
     {b"authorization", b"cache-control", b"pragma", b"if-modified-since", b"if-range", b"if-match"}
     | {b"if-unmodified-since", b"cdn-loop", b"expect", b"upgrade", b"te", b"max-forwards"}
 )
 """Only the slow lane understands these."""
+_ONCE_OR_OPAQUE = frozenset({b"host", b"content-length", b"transfer-encoding"})
+_ONCE_IN_FAST_LANE = frozenset({b"range", b"if-none-match", b"connection"})
 _CMCD = frozenset({b"cmcd-request", b"cmcd-object", b"cmcd-status", b"cmcd-session"})
 
 
@@ -46,7 +56,7 @@ class HeaderBlock(msgspec.Struct, frozen=True, gc=False):
     if_none_match: bytes | None = None
     cmcd: bytes | None = None
     """CMCD header fields joined, None without."""
-    fields: tuple[tuple[bytes, bytes], ...] = ()
+    fields: tuple[FieldLine, ...] = ()
     _vary: dict[VaryNames, VaryValues] = msgspec.field(default_factory=dict)
 
     def sources(self) -> list[str]:
@@ -66,31 +76,68 @@ class HeaderBlock(msgspec.Struct, frozen=True, gc=False):
 OPAQUE = HeaderBlock(Framing.OPAQUE)
 
 
-def read_block(block: bytes, *, slow_lane_fields: frozenset[bytes] = SLOW_LANE_FIELDS) -> HeaderBlock:
-    """Judge header fields: `block` is everything after the request line up to and with the CRLF of the last field.
+class HeadReader:
+    """Judges header fields: a block is everything after the request line up to and with the CRLF of the last field.
 
-    `slow_lane_fields`: lower-case names of fields that make a request one for the slow lane.
+    Remembers blocks, since players repeat them, and lines, since where a block is new few of its lines are.
     """
-    fields: list[tuple[bytes, bytes]] = []
-    at = 0
-    while at < len(block):
-        match = _FIELD.match(block, at)
-        if match is None:
+
+    def __init__(
+        self,
+        *,
+        slow_lane_fields: frozenset[bytes] = SLOW_LANE_FIELDS,
+        embedders: frozenset[str] = frozenset(),
+    ) -> None:
+        self._slow_lane_fields = slow_lane_fields
+        self._embedders = embedders
+        self._blocks: dict[bytes, HeaderBlock] = {}
+        self._lines: dict[bytes, FieldLine] = {}
+
+    def block(self, block: bytes) -> HeaderBlock:
+        known = self._blocks.get(block)
+        if known is None:
+            known = self._read(block)
+            if len(block) <= MAX_BLOCK_BYTES and known is not OPAQUE:
+                if len(self._blocks) >= MAX_BLOCKS:
+                    self._blocks.clear()
+                self._blocks[block] = known
+        return known
+
+    def _read(self, block: bytes) -> HeaderBlock:
+        lines = block.split(b"\r\n")
+        if lines.pop():
             return OPAQUE
-        fields.append((match[1].lower(), match[2]))
-        at = match.end()
-    return _judge(fields, slow_lane_fields)
-
-
-def _judge(fields: list[tuple[bytes, bytes]], needs_slow_lane: frozenset[bytes]) -> HeaderBlock:
-    found: dict[bytes, bytes] = {}
-    is_plain = True
-    for name, value in fields:
-        if name in found:
-            if name in (b"host", b"content-length", b"transfer-encoding"):
+        fields: list[FieldLine] = []
+        for line in lines:
+            if (field := self._lines.get(line)) is None and (field := self._read_line(line)) is None:
                 return OPAQUE
-            is_plain = is_plain and name not in (b"range", b"if-none-match", b"connection")
-        found[name] = value
+            fields.append(field)
+        read = _judge(tuple(fields), self._slow_lane_fields)
+        if self._embedders and not may_embed(read.sources(), self._embedders):
+            return msgspec.structs.replace(read, is_plain=False)  # the slow lane refuses it
+        return read
+
+    def _read_line(self, line: bytes) -> FieldLine | None:
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            return None
+        field = match[1].lower(), match[2].strip(b" \t")
+        if len(line) <= MAX_LINE_BYTES:
+            if len(self._lines) >= MAX_LINES:
+                self._lines.clear()
+            self._lines[line] = field
+        return field
+
+
+def _judge(fields: tuple[FieldLine, ...], slow_lane_fields: frozenset[bytes]) -> HeaderBlock:
+    found = dict(fields)
+    names = found.keys()
+    is_plain = b"host" in found and names.isdisjoint(slow_lane_fields)
+    if len(found) < len(fields):
+        twice = {name for name in names if sum(name == other for other, _ in fields) > 1}
+        if not twice.isdisjoint(_ONCE_OR_OPAQUE):
+            return OPAQUE
+        is_plain = is_plain and twice.isdisjoint(_ONCE_IN_FAST_LANE)
     framing, body_bytes = _framing(found)
     if framing is Framing.OPAQUE:
         return OPAQUE
@@ -98,13 +145,11 @@ def _judge(fields: list[tuple[bytes, bytes]], needs_slow_lane: frozenset[bytes])
     is_plain = (
         is_plain
         and framing is Framing.AT_HEAD
-        and b"host" in found
-        and found.keys().isdisjoint(needs_slow_lane)
-        and found.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+        and (b"connection" not in found or found[b"connection"].lower() == b"keep-alive")
         and (spec is not None or b"range" not in found)
     )
-    cmcd = b"" if found.keys().isdisjoint(_CMCD) else b",".join(found[name] for name in sorted(_CMCD & found.keys()))
-    return HeaderBlock(framing, body_bytes, is_plain, spec, found.get(b"if-none-match"), cmcd or None, tuple(fields))
+    cmcd = None if names.isdisjoint(_CMCD) else b",".join(found[name] for name in sorted(_CMCD & names))
+    return HeaderBlock(framing, body_bytes, is_plain, spec, found.get(b"if-none-match"), cmcd or None, fields)
 
 
 def _framing(found: dict[bytes, bytes]) -> tuple[Framing, int]:

@@ -6,7 +6,7 @@ import httptools
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.delivery.lane.request_head import Framing, read_block, split_cmcd
+from edge.delivery.lane.request_head import Framing, HeadReader, split_cmcd
 
 _names = st.sampled_from(
     ["Host", "X", "Range", "Content-Length", "Transfer-Encoding", "Connection", "Cookie", "X y", ""]
@@ -39,7 +39,7 @@ class _Seen:
 @example(b"Host: e\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n")
 @example(b"Host: e\r\nX: a\r\n b\r\n")
 def test_a_head_without_a_body_here_is_one_there(block):
-    read = read_block(block)
+    read = HeadReader().block(block)
     if read.framing is not Framing.AT_HEAD:
         return
     seen = _Seen()
@@ -54,7 +54,7 @@ def test_a_head_without_a_body_here_is_one_there(block):
 @given(_block, st.integers(1, 30))
 @settings(max_examples=150, deadline=None)
 def test_a_body_by_length_here_has_that_length_there(block, extra):
-    read = read_block(block)
+    read = HeadReader().block(block)
     if read.framing is not Framing.BY_LENGTH or read.body_bytes > 1000:
         return
     seen = _Seen()
