@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import uvloop
 
 from bench.edge import CLIENT_CORE, SERVER_CORE, free_port, pinned, running, start_nginx_proxy, start_origin
 from edge.delivery.lab.raw_client import RawClient
@@ -66,36 +67,32 @@ def first_byte_ms(line: socket.socket, path: str) -> float:
     return took * 1000
 
 
-class SlowOrigin(threading.Thread):
-    """An origin `delay_s` away, on a loop and a thread of its own."""
+async def serve_slow_origin(port: int, delay_s: float) -> None:
+    """An origin `delay_s` away, in a process of its own: it must not hold up the one that measures."""
+    body = os.urandom(OBJECT_BYTES)
 
-    def __init__(self, delay_s: float) -> None:
-        super().__init__(daemon=True)
-        self._delay_s = delay_s
-        self._loop = asyncio.new_event_loop()
-        self._origin = ScriptedOrigin()
-        self._body = os.urandom(OBJECT_BYTES)
+    async def answer(asked: Asked) -> Reply:
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        return file_reply(asked, body, etag='"v"')
 
-    async def _answer(self, asked: Asked) -> Reply:
-        await asyncio.sleep(self._delay_s)
-        return file_reply(asked, self._body, etag='"v"')
+    origin = ScriptedOrigin()
+    origin.script = answer
+    await origin.start(port)
+    await asyncio.Event().wait()
 
-    def begin(self) -> int:
-        """Start; returns the port."""
-        self._origin.script = self._answer
-        self.start()
-        asyncio.run_coroutine_threadsafe(self._origin.start(), self._loop).result(10)
-        return int(self._origin.url.rpartition(":")[2])
 
-    def run(self) -> None:
-        self._loop.run_forever()
+def start_slow_origin(port: int, delay_ms: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "bench.edge_miss", "--serve-origin", str(port), "--delay-ms", str(delay_ms)]
+    return pinned(CLIENT_CORE, command)
 
 
 def measure_first_byte(work: Path, objects: int, delay_ms: int) -> None:
-    origin_port = SlowOrigin(delay_ms / 1000).begin()
-    edge_port, nginx_port = free_port(), free_port()
-    edge = start_edge(work, f"http://127.0.0.1:{origin_port}", edge_port)
-    with running(edge, edge_port), running(start_nginx_proxy(work, origin_port, nginx_port), nginx_port):
+    origin_port, edge_port, nginx_port = free_port(), free_port(), free_port()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(running(start_slow_origin(origin_port, delay_ms), origin_port))
+        stack.enter_context(running(start_edge(work, f"http://127.0.0.1:{origin_port}", edge_port), edge_port))
+        stack.enter_context(running(start_nginx_proxy(work, origin_port, nginx_port), nginx_port))
         ports = {"origin": origin_port, "edge": edge_port, "nginx": nginx_port}
         lines = {name: socket.create_connection(("127.0.0.1", port)) for name, port in ports.items()}
         taken: dict[str, list[float]] = {name: [] for name in lines}
@@ -174,7 +171,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, default=100)
     parser.add_argument("--soak", type=int, default=0, help="seconds; 600 for the issue's ten minutes")
+    parser.add_argument("--serve-origin", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--delay-ms", type=float, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve_origin:
+        uvloop.run(serve_slow_origin(options.serve_origin, options.delay_ms / 1000))
+        return 0
+    os.sched_setaffinity(0, {int(CLIENT_CORE)})  # the clock of these measurements shall not wander
     for part in ("first_byte", "collapse", "soak"):
         with tempfile.TemporaryDirectory(prefix="popreel-bench-miss-") as folder:
             work = Path(folder)
