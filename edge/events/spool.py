@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from foundation.errors import Unavailable
+from foundation.stores.round_trips import Command, RoundTrips
 from foundation.wire.events import WatchEvent
 
 STREAM = "events:watch"
@@ -30,8 +31,10 @@ class Spooled:
 class EventSpool:
     """Bounded: beyond `most_events` new ones are refused with Unavailable, so that players keep and resend them."""
 
-    def __init__(self, valkey: Redis, *, most_events: int = 5_000_000) -> None:
+    def __init__(self, valkey: Redis, *, most_events: int = 5_000_000, trips: RoundTrips | None = None) -> None:
+        """`trips` shares round trips with other writers of the process."""
         self._valkey = valkey
+        self._trips = trips
         self._most_events = most_events
         self._full = False
 
@@ -43,14 +46,19 @@ class EventSpool:
         try:
             if self._full and await self._valkey.xlen(STREAM) >= self._most_events:
                 raise Unavailable("the spool of watch events is full: send them again later", retry_after_s=30)
-            pipe = self._valkey.pipeline(transaction=False)
-            for event in events:
-                pipe.xadd(STREAM, {_FIELD: msgspec.json.encode(event)})
-            pipe.xlen(STREAM)
-            *_, length = await pipe.execute()
+            adds: list[Command] = [("XADD", STREAM, "*", _FIELD, msgspec.json.encode(event)) for event in events]
+            *_, length = await self._send([*adds, ("XLEN", STREAM)])
         except (RedisError, OSError, TimeoutError) as err:
             raise Unavailable("watch events cannot be stored right now: send them again", retry_after_s=2) from err
         self._full = length >= self._most_events
+
+    async def _send(self, commands: list[Command]) -> list[Any]:
+        if self._trips is not None:
+            return await self._trips.send(*commands)
+        pipe = self._valkey.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)
+        return await pipe.execute()
 
     async def oldest(self, count: int, *, wait_ms: int) -> Spooled:
         """Up to `count` entries from the start of the stream; waits for the first. Raises Unavailable."""

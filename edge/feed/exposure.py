@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from edge.feed.impression import Impression
 from foundation.errors import Unavailable
+from foundation.stores.round_trips import Command, RoundTrips
 from foundation.wire import Wire
 from inference.feed.sources import Source
 
@@ -34,8 +35,9 @@ class ExposureReceipt(Wire, frozen=True, kw_only=True):
 class ExposureCounts:
     """Failures never hold up a page or a report; reading says so when Valkey is away."""
 
-    def __init__(self, valkey: Redis, *, quota: int) -> None:
+    def __init__(self, valkey: Redis, *, quota: int, trips: RoundTrips) -> None:
         self._valkey = valkey
+        self._trips = trips
         self._quota = quota
 
     async def watched(self, impressions: Sequence[tuple[Impression | None, float]]) -> None:
@@ -43,23 +45,25 @@ class ExposureCounts:
         trials = [(read, quantile) for read, quantile in impressions if read and read.source == Source.EXPLORE]
         if not trials:
             return
-        pipe = self._valkey.pipeline(transaction=False)
+        commands: list[Command] = []
         for read, quantile in trials:
             key = _key(read.video_id)
-            pipe.hincrby(key, "watched", 1)
-            pipe.hincrbyfloat(key, "quantiles", round(quantile, 4))
-            pipe.expire(key, _KEEP_S)
-        await self._send(pipe)
+            commands += [
+                ("HINCRBY", key, "watched", 1),
+                ("HINCRBYFLOAT", key, "quantiles", round(quantile, 4)),
+                ("EXPIRE", key, _KEEP_S),
+            ]
+        await self._send(commands)
 
     async def granted(self, video_ids: Sequence[int]) -> None:
         """Count exploration places handed out."""
         if not video_ids:
             return
-        pipe = self._valkey.pipeline(transaction=False)
+        commands: list[Command] = []
         for video_id in video_ids:
-            pipe.hincrby(_key(video_id), "granted", 1)
-            pipe.expire(_key(video_id), _KEEP_S)
-        await self._send(pipe)
+            key = _key(video_id)
+            commands += [("HINCRBY", key, "granted", 1), ("EXPIRE", key, _KEEP_S)]
+        await self._send(commands)
 
     async def receipt(self, video_id: int) -> ExposureReceipt:
         """Raises Unavailable."""
@@ -76,9 +80,9 @@ class ExposureCounts:
             mean_quantile=round(float(raw.get(b"quantiles", 0)) / watched, 4) if watched else 0.0,
         )
 
-    async def _send(self, pipe: Any) -> None:
+    async def _send(self, commands: list[Command]) -> None:
         try:
-            await pipe.execute()
+            await self._trips.send(*commands)
         except (RedisError, OSError, TimeoutError):
             return
 

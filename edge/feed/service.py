@@ -35,6 +35,7 @@ from edge.feed.statistics_store import StatisticsStore
 from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore
 from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Watching
+from foundation.stores.round_trips import RoundTrips
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
 from inference.feed.exploration import ExplorationPolicy
@@ -65,8 +66,10 @@ class Feed:
         statistics: StatisticsStore,
         history: ViewerHistory,
         models: ModelSwitch,
+        trips: RoundTrips,
     ) -> None:
         self.models = models
+        self._trips = trips
         self._history = history
         self._settings = settings
         self._exposures = exposures
@@ -131,8 +134,9 @@ class Feed:
                 )
             )
         )
+        trips = RoundTrips(valkey)
         store = ViewerStore(
-            valkey,
+            trips,
             space_of=arms.space_of,
             clock=clock,
             timeout_s=settings.store_timeout_s,
@@ -153,7 +157,7 @@ class Feed:
             metrics=metrics,
         )
         watching = Watching(
-            spool=EventSpool(valkey),
+            spool=EventSpool(valkey, trips=trips),
             columns=catalogue.columns,
             quantiles=lambda: arms.control.model.quantiles,
             vector=spaces.vector,
@@ -171,7 +175,8 @@ class Feed:
             clock=clock,
             region=region,
             metrics=metrics,
-            exposures=ExposureCounts(valkey, quota=settings.exploration_quota),
+            exposures=ExposureCounts(valkey, quota=settings.exploration_quota, trips=trips),
+            trips=trips,
             statistics=StatisticsStore(valkey),
             history=history or NoHistory(),
             models=ModelSwitch(arms, spaces, policy=policy, model_dir=model_dir),
@@ -183,6 +188,7 @@ class Feed:
     async def close(self) -> None:
         await self.ranking.close()
         await self._statistics.save(self._catalogue.columns)
+        await self._trips.close()
 
     async def page(self, viewer: Viewer, *, count: int, cursor: str | None) -> FeedPage:
         """`count` items from the cursor on; fewer only when the catalogue has no more for this viewer.
@@ -205,7 +211,10 @@ class Feed:
                 )
                 picks += fresh
                 fallback = fallback or lesser
-            await self._store.save(viewer.id, replace(record, session=session), watched=[], taste=False, prefs=False)
+            saved = await self._store.save(
+                viewer.id, replace(record, session=session), watched=[], taste=False, prefs=False
+            )
+            fallback = fallback or not saved
         items = self._renderer.items(picks, position, record.preferences, viewer)
         self._renderer.order_starts(picks)
         self._metrics.page_s.labels("fallback" if fallback else "full").observe(time.perf_counter() - started)

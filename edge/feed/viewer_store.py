@@ -1,4 +1,7 @@
-"""What the PoP knows of its viewers, in its Valkey; a bounded copy in memory carries on while Valkey is away.
+"""What the PoP knows of its viewers: in memory for those who are here, in its Valkey for all.
+
+This process is the only writer of its viewers, so what it holds in memory is the truth and a viewer is read from
+Valkey once; every change is written there before it is answered. While Valkey is away memory carries on.
 
 Keys of one viewer share a hash tag, so they live on one node of a cluster:
 
@@ -13,20 +16,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from edge.feed import session as sessions
 from edge.feed.breaker import CircuitBreaker
 from edge.feed.errors import StoreAway
 from edge.feed.session import Session
+from foundation.stores.round_trips import Command, RoundTrips
 from inference.feed import taste as tastes
 from inference.feed.taste import Taste
 
@@ -59,12 +62,28 @@ class ViewerRecord:
     """Valkey was away: this may be old or empty."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """A viewer in memory."""
+
+    record: ViewerRecord
+    week: int
+    """Week of the last reading from Valkey: another one forgets old watches, so the viewer is read again."""
+    used_s: float
+    blank: bool
+    """Valkey was away when the viewer came: what it knows is still to be read."""
+
+
 class ViewerStore:
-    """Loads with one round trip, saves with one. Never raises from `load` and `save`: it degrades and says so."""
+    """Loads with at most one round trip, saves with one. Never raises from `load` and `save`: it degrades and says so.
+
+    Calls for one viewer must not overlap (the feed holds a lock per viewer), except `load` by readers that save
+    nothing.
+    """
 
     def __init__(
         self,
-        valkey: Redis,
+        trips: RoundTrips,
         *,
         space_of: Callable[[str], str],
         clock: Callable[[], float],
@@ -74,76 +93,90 @@ class ViewerStore:
         taste_in: Callable[[str, Taste], Taste],
     ) -> None:
         """`space_of` is the vector space a viewer is served in now; `taste_in` carries a taste of another over."""
-        self._valkey = valkey
+        self._trips = trips
         self._space_of = space_of
         self._taste_in = taste_in
         self._clock = clock
         self._timeout_s = timeout_s
         self._session_s = session_s
         self._most_in_memory = memory_viewers
-        self._memory: OrderedDict[str, ViewerRecord] = OrderedDict()
+        self._memory: OrderedDict[str, _Kept] = OrderedDict()
         self._unsaved: dict[str, list[int]] = {}
         """Viewers whose memory is newer than Valkey, with the watched videos it has not got."""
         self._breaker = CircuitBreaker(failures=2, pause_s=1.0, clock=clock)
 
     async def load(self, viewer_id: str) -> ViewerRecord:
         """The viewer's record, new if unknown."""
-        if viewer_id in self._unsaved:
-            return self._from_memory(viewer_id)
+        kept = self._memory.get(viewer_id)
+        if kept is not None and not kept.blank and (kept.week == self._week() or viewer_id in self._unsaved):
+            return self._from_memory(viewer_id, kept)
         try:
-            raw = await self._call(self._valkey.mget(self._keys(viewer_id)))
+            (raw,) = await self._call(lambda: self._trips.send(("MGET", *self._keys(viewer_id))))
         except StoreAway:
-            return self._from_memory(viewer_id)
+            return self._from_memory(viewer_id, self._memory.get(viewer_id))
+        newer = self._memory.get(viewer_id)
+        if newer is not kept and newer is not None and not newer.blank:
+            return self._from_memory(viewer_id, newer)  # a reader without the lock was overtaken by a save
         record = self._decoded(viewer_id, raw)
-        self._remember(viewer_id, record)
+        if newer is not None and newer.blank:
+            record = _joined(record, newer.record)
+        self._remember(viewer_id, record, blank=False)
         return record
 
     async def save(self, viewer_id: str, record: ViewerRecord, *, watched: list[int], taste: bool, prefs: bool) -> bool:
         """Store the session and, where said so, taste, preferences and newly watched videos. False: only in memory."""
-        self._remember(viewer_id, replace(record, seen=np.append(record.seen, np.array(watched, np.int64))))
+        kept = self._memory.get(viewer_id)
+        blank = kept.blank if kept is not None else record.from_memory
+        if watched:
+            record = replace(record, seen=np.append(record.seen, np.array(watched, np.int64)))
+        self._remember(viewer_id, replace(record, from_memory=False) if record.from_memory else record, blank=blank)
         pending = self._unsaved.get(viewer_id)
         watched, everything = [*(pending or ()), *watched], pending is not None
-        base = _base(viewer_id)
-        pipe = self._valkey.pipeline(transaction=False)
-        if record.session is not None:
-            pipe.set(f"{base}:session", sessions.encode(record.session), ex=int(self._session_s))
-        if taste or everything:
-            pipe.set(f"{base}:taste", tastes.encode(record.taste), ex=_TASTE_S)
-        if prefs or everything:
-            pipe.set(f"{base}:prefs", msgspec.msgpack.encode(record.preferences), ex=_PREFS_S)
-        if watched:
-            key = f"{base}:seen:{self._week()}"
-            pipe.append(key, np.array(watched, "<i8").tobytes())
-            pipe.expire(key, (_SEEN_WEEKS + 1) * _WEEK_S)
         try:
-            await self._call(pipe.execute())
+            if blank:
+                raise StoreAway("what Valkey knows of this viewer comes first")
+            commands = self._changes(viewer_id, record, watched, taste=taste or everything, prefs=prefs or everything)
+            await self._call(lambda: self._trips.send(*commands))
         except StoreAway:
             self._unsaved[viewer_id] = watched[-1000:]
             return False
         self._unsaved.pop(viewer_id, None)
         return True
 
+    def _changes(
+        self, viewer_id: str, record: ViewerRecord, watched: list[int], *, taste: bool, prefs: bool
+    ) -> list[Command]:
+        base = _base(viewer_id)
+        commands: list[Command] = []
+        if record.session is not None:
+            commands.append(("SET", f"{base}:session", sessions.encode(record.session), "EX", int(self._session_s)))
+        if taste:
+            commands.append(("SET", f"{base}:taste", tastes.encode(record.taste), "EX", _TASTE_S))
+        if prefs:
+            commands.append(("SET", f"{base}:prefs", msgspec.msgpack.encode(record.preferences), "EX", _PREFS_S))
+        if watched:
+            key = f"{base}:seen:{self._week()}"
+            commands.append(("APPEND", key, np.array(watched, "<i8").tobytes()))
+            commands.append(("EXPIRE", key, (_SEEN_WEEKS + 1) * _WEEK_S))
+        return commands
+
     async def counted_before(self, event_ids: list[str]) -> frozenset[str]:
         """Which of these were counted already; none, while Valkey is away (the origin de-duplicates anyway)."""
         if not event_ids:
             return frozenset()
-        pipe = self._valkey.pipeline(transaction=False)
-        for event_id in event_ids:
-            pipe.set(f"feed:event:{{{event_id}}}", b"1", nx=True, ex=_EVENT_S)
+        marks = [("SET", f"feed:event:{{{event_id}}}", b"1", "NX", "EX", _EVENT_S) for event_id in event_ids]
         try:
-            done = await self._call(pipe.execute())
+            done = await self._call(lambda: self._trips.send(*marks))
         except StoreAway:
             return frozenset()
         return frozenset(event_id for event_id, first in zip(event_ids, done, strict=True) if not first)
 
-    async def _call(self, work: Any) -> Any:
+    async def _call(self, work: Callable[[], Awaitable[Any]]) -> Any:
         if self._breaker.open:
-            if asyncio.iscoroutine(work):
-                work.close()
             raise StoreAway("Valkey did not answer a moment ago")
         try:
             async with asyncio.timeout(self._timeout_s):
-                result = await work
+                result = await work()
         except (RedisError, OSError, TimeoutError) as err:
             self._breaker.failed()
             raise StoreAway(f"Valkey: {type(err).__name__}") from err
@@ -171,18 +204,35 @@ class ViewerStore:
             seen=np.frombuffer(seen, "<i8").astype(np.int64),
         )
 
-    def _remember(self, viewer_id: str, record: ViewerRecord) -> None:
-        self._memory[viewer_id] = record
+    def _remember(self, viewer_id: str, record: ViewerRecord, *, blank: bool) -> None:
+        self._memory[viewer_id] = _Kept(record, self._week(), self._clock(), blank)
         self._memory.move_to_end(viewer_id)
         while len(self._memory) > self._most_in_memory:
             forgotten, _ = self._memory.popitem(last=False)
             self._unsaved.pop(forgotten, None)
 
-    def _from_memory(self, viewer_id: str) -> ViewerRecord:
-        known, space = self._memory.get(viewer_id), self._space_of(viewer_id)
-        if known is None:
+    def _from_memory(self, viewer_id: str, kept: _Kept | None) -> ViewerRecord:
+        space = self._space_of(viewer_id)
+        if kept is None:
             return ViewerRecord(taste=Taste(space=space), from_memory=True)
-        return replace(known, taste=self._taste_in(space, known.taste), from_memory=True)
+        record = kept.record
+        if record.taste.space != space:  # another model came since
+            record = replace(record, taste=self._taste_in(space, record.taste))
+        if record.session is not None and self._clock() - kept.used_s > self._session_s:
+            record = replace(record, session=None)
+        return replace(record, from_memory=True) if viewer_id in self._unsaved or kept.blank else record
+
+
+def _joined(stored: ViewerRecord, blank: ViewerRecord) -> ViewerRecord:
+    """What Valkey knows of a viewer, and what happened here while it could not be asked."""
+    same_space = stored.taste.space == blank.taste.space
+    return replace(
+        stored,
+        taste=tastes.merge(stored.taste, blank.taste) if blank.taste.events and same_space else stored.taste,
+        session=blank.session or stored.session,
+        preferences=stored.preferences if blank.preferences == Preferences() else blank.preferences,
+        seen=np.concatenate([stored.seen, blank.seen]),
+    )
 
 
 def _base(viewer_id: str) -> str:

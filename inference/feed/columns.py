@@ -193,8 +193,9 @@ class FeedColumns:
 
     def rows(self, video_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int64]:
         """Rows of the ids that are here, in their order."""
-        known = (self.row_of.get(int(v), -1) for v in video_ids)
-        return np.array([row for row in known if row >= 0], np.int64)
+        ids = video_ids.tolist() if isinstance(video_ids, np.ndarray) else video_ids
+        find = self.row_of.get  # one look per id: another thread may take a video out meanwhile
+        return np.array([row for row in [find(video_id, -1) for video_id in ids] if row >= 0], np.int64)
 
     def _same_vector(self, row: int, vector: NDArray[np.float32] | None) -> bool:
         return vector is None or bool(np.array_equal(self.vector[row], vector.astype(np.float16)))

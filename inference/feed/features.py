@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
 from inference.feed.pools import Pools
-from inference.feed.sources import Candidates, Source
+from inference.feed.sources import Candidates, Source, lookup
 from inference.feed.taste import DISLIKE_HALF_LIVES, LIKE_HALF_LIVES
 from inference.feed.viewer import ViewerState, contains
 
@@ -67,22 +67,27 @@ def features(
     query: NDArray[np.float32] | None,
     *,
     now_s: float,
+    vectors: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """(n, WIDTH) for the candidates, in NAMES' order."""
+    """(n, WIDTH) for the candidates, in NAMES' order. `vectors` (n, 256): theirs, if the caller has them already."""
     rows = candidates.rows
-    vectors = columns.vector[rows].astype(np.float32)
-    parts = [
+    if vectors is None:
+        vectors = columns.vector[rows].astype(np.float32)
+    parts: list[Column] = [
         *_cosines(columns, state, vectors, query),
         np.tanh(candidates.item_to_item),
         *_item(columns, pools, state, rows, now_s),
         *_match(columns, state, rows),
-        *_viewer(state, len(rows)),
-        *((candidates.source == source).astype(np.float32) for source in Source),
+        *_viewer(state),
     ]
-    matrix = np.empty((len(rows), WIDTH), np.float32)
+    by_feature = np.zeros((WIDTH, len(rows)), np.float32)  # whole rows are written faster than columns
     for number, part in enumerate(parts):
-        matrix[:, number] = part
-    return np.nan_to_num(matrix, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        by_feature[number] = part
+    by_feature[len(parts) + candidates.source.astype(np.intp), np.arange(len(rows))] = 1.0
+    matrix = np.ascontiguousarray(by_feature.T)
+    if not np.isfinite(matrix.sum()):
+        np.nan_to_num(matrix, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return matrix
 
 
 Column = NDArray[np.float32] | NDArray[np.bool_] | float
@@ -91,16 +96,21 @@ Column = NDArray[np.float32] | NDArray[np.bool_] | float
 def _cosines(
     columns: FeedColumns, state: ViewerState, vectors: NDArray[np.float32], query: NDArray[np.float32] | None
 ) -> list[Column]:
+    """Against every decayed sum, the query and the last liked videos: one product for all of them."""
     sums = state.taste.sums
     norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))
-    by_scale = vectors @ (sums / np.maximum(norms, 1e-9)[:, None]).T
     recent = columns.rows(state.taste.recent_ids[-_RECENT:])
+    against = [sums / np.maximum(norms, 1e-9)[:, None]]
+    against.append((query if query is not None else np.zeros(vectors.shape[1], np.float32))[None])
+    against.append(columns.vector[recent].astype(np.float32))
+    cosines = np.concatenate(against) @ vectors.T
+    known = len(sums) + 1
     best: Column = 0.0
     top3: Column = 0.0
     if len(recent) and len(vectors):
-        cosines = np.sort(vectors @ columns.vector[recent].astype(np.float32).T, axis=1)
-        best, top3 = cosines[:, -1], cosines[:, -3:].mean(axis=1)
-    return [*by_scale.T, vectors @ query if query is not None else 0.0, best, top3]
+        nearest = np.sort(cosines[known:], axis=0)
+        best, top3 = nearest[-1], nearest[-3:].mean(axis=0)
+    return [*cosines[:known], best, top3]
 
 
 def _item(
@@ -131,13 +141,13 @@ def _item(
 
 def _match(columns: FeedColumns, state: ViewerState, rows: NDArray[np.int64]) -> list[Column]:
     creators = columns.creator_id[rows]
-    liked = state.taste.creators
-    affinity = np.array([liked.get(creator, 0.0) for creator in creators.tolist()], np.float32)
+    liked = dict(sorted(state.taste.creators.items()))
+    known, affinities = np.array([*liked], np.int64), np.array([*liked.values()], np.float32)
     interest = np.zeros(len(rows), bool)
     if state.interests:
         interest = np.asarray(np.isin(columns.hashtags[rows], list(state.interests)).any(axis=1))
     return [
-        np.tanh(affinity),
+        np.tanh(lookup(known, affinities, creators)),
         contains(state.following, creators),
         (columns.region[rows] == state.region) & (state.region != 0),
         interest,
@@ -145,7 +155,7 @@ def _match(columns: FeedColumns, state: ViewerState, rows: NDArray[np.int64]) ->
     ]
 
 
-def _viewer(state: ViewerState, _n: int) -> list[Column]:
+def _viewer(state: ViewerState) -> list[Column]:
     angle = 2 * math.pi * state.hour / 24
     taste = state.taste
     return [math.log1p(taste.likes), taste.mean_quantile, taste.skip_share, math.sin(angle), math.cos(angle)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -64,28 +65,31 @@ class Recommender:
         model = self.model
         query = model.search_vector(state.taste)
         found = gather(self.columns, self.index, pools, model.item_to_item, state, query, sizes=self.policy.sizes)
-        return self._order(pools, state, found, query, count=count, now_s=now_s, rng=rng, model=model)
+        return self._order(pools, state, found, query, count=count, now_s=now_s, rng=rng)
 
     def rerank(
         self, pools: Pools, state: ViewerState, tail: tuple[Pick, ...], *, now_s: float, rng: np.random.Generator
     ) -> Ranked:
         """The unseen rest of a session in a new order after the taste changed; trials keep their places' share."""
-        rows = self.columns.rows([pick.video_id for pick in tail if pick.source is not Source.EXPLORE])
-        keep = set(self.columns.video_id[rows[visible(self.columns, None, state, rows)]].tolist())
-        found, query = self._found(state, tuple(pick for pick in tail if pick.video_id in keep))
-        return self._order(pools, state, found, query, count=len(tail), now_s=now_s, rng=rng, model=self.model)
+        rows, source = self._rows_of([pick for pick in tail if pick.source is not Source.EXPLORE])
+        keep = visible(self.columns, None, state, rows)
+        found, query = self._found(state, rows[keep], source[keep])
+        return self._order(pools, state, found, query, count=len(tail), now_s=now_s, rng=rng)
 
-    def _found(self, state: ViewerState, picks: tuple[Pick, ...]) -> tuple[Candidates, NDArray[np.float32] | None]:
-        """Picks as candidates again, and the query that goes with them."""
-        rows = self.columns.rows([pick.video_id for pick in picks])
-        known = {pick.video_id: pick.source for pick in picks}
-        ids = self.columns.video_id[rows]
+    def _rows_of(self, picks: Sequence[Pick]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+        """Rows and sources of the picks that are still here."""
+        find = self.columns.row_of.get
+        rows = np.array([find(pick.video_id, -1) for pick in picks], np.int64)
+        source = np.array([pick.source for pick in picks], np.int8)
+        return rows[rows >= 0], source[rows >= 0]
+
+    def _found(
+        self, state: ViewerState, rows: NDArray[np.int64], source: NDArray[np.int8]
+    ) -> tuple[Candidates, NDArray[np.float32] | None]:
+        """Rows as candidates again, and the query that goes with them."""
         linked_ids, linked = self.model.item_to_item.scores(state.taste)
-        found = Candidates(
-            rows=rows,
-            source=np.array([known[int(video_id)] for video_id in ids], np.int8),
-            item_to_item=lookup(linked_ids, linked, ids),
-        )
+        item_to_item = lookup(linked_ids, linked, self.columns.video_id[rows])
+        found = Candidates(rows=rows, source=source, item_to_item=item_to_item)
         return found, self.model.search_vector(state.taste)
 
     def candidates(self, pools: Pools, state: ViewerState, *, now_s: float) -> tuple[NDArray[np.int64], Scores]:
@@ -96,7 +100,7 @@ class Recommender:
 
     def inputs(self, pools: Pools, state: ViewerState, picks: list[Pick], *, now_s: float) -> Scores:
         """(n, WIDTH) features of picks as they are now: what a training log records next to what came of them."""
-        found, query = self._found(state, tuple(picks))
+        found, query = self._found(state, *self._rows_of(picks))
         return features(self.columns, pools, state, found, query, now_s=now_s)
 
     def _order(
@@ -109,57 +113,50 @@ class Recommender:
         count: int,
         now_s: float,
         rng: np.random.Generator,
-        model: FeedModel,
     ) -> Ranked:
-        scores, degraded = self._score(pools, state, found, query, now_s=now_s, model=model)
-        order = self._arrange(state, found, scores, count)
+        vectors = self.columns.vector[found.rows].astype(np.float32)
+        x = features(self.columns, pools, state, found, query, now_s=now_s, vectors=vectors)
+        scores, degraded = self._score(x, state, found, query)
+        order = self._arrange(state, found, scores, vectors, count)
+        ids = self.columns.video_id[found.rows[order]].tolist()
+        reasons, values = found.source[order].tolist(), scores[order].tolist()
         picks = [
-            Pick(
-                video_id=int(self.columns.video_id[found.rows[at]]),
-                source=Source(int(found.source[at])),
-                score=float(scores[at]),
-            )
-            for at in order
+            Pick(video_id=video_id, source=_SOURCES[reason], score=value)
+            for video_id, reason, value in zip(ids, reasons, values, strict=True)
         ]
         picks = self._explore(pools, state, picks, query, count=count, rng=rng)
         return Ranked(picks=tuple(picks[:count]), degraded=degraded, candidates=len(found.rows))
 
     def _score(
-        self,
-        pools: Pools,
-        state: ViewerState,
-        found: Candidates,
-        query: NDArray[np.float32] | None,
-        *,
-        now_s: float,
-        model: FeedModel,
+        self, x: Scores, state: ViewerState, found: Candidates, query: NDArray[np.float32] | None
     ) -> tuple[Scores, bool]:
         """(n,) finite. Without any liked video popularity and chosen interests decide: models know nothing yet."""
-        x = features(self.columns, pools, state, found, query, now_s=now_s)
         if query is None:
             return _cold(x), False
-        weights = model.weights
+        weights = self.model.weights
         blend = _blend(x, found, state, weights)
         if not weights.ranker:
             return blend, False
-        if model.ranker is None:
+        if self.model.ranker is None:
             return _blend(x, found, state, _WITHOUT_RANKER), False
         try:
-            predicted = model.ranker.predict(x)
+            predicted = self.model.ranker.predict(x)
         except ModelError:
             return _blend(x, found, state, _WITHOUT_RANKER), True
         heads = np.array([weights.like, weights.share, weights.finish, weights.skip], np.float32)
         return blend + weights.ranker * _z(predicted.interest + predicted.heads @ heads), False
 
-    def _arrange(self, state: ViewerState, found: Candidates, scores: Scores, count: int) -> list[int]:
-        """Diversified head, then the rest by score."""
-        columns, rows = self.columns, found.rows
+    def _arrange(
+        self, state: ViewerState, found: Candidates, scores: Scores, vectors: Scores, count: int
+    ) -> NDArray[np.int64]:
+        """Positions in `found`: a diversified head, then the rest by score."""
+        columns = self.columns
         short = np.argsort(-scores, kind="stable")[: max(count, 150)]
         shown = columns.rows(state.shown_ids)
-        inside = rows[short]
+        inside = found.rows[short]
         head = diversify(
             scores[short],
-            columns.vector[inside].astype(np.float32),
+            vectors[short],
             Group(creators=columns.creator_id[inside], sounds=columns.sound_id[inside]),
             k=min(self.policy.diversified, count),
             shown_vectors=columns.vector[shown].astype(np.float32),
@@ -167,9 +164,7 @@ class Recommender:
             shown_sounds=columns.sound_id[shown].tolist(),
             policy=self.policy.diversity,
         )
-        chosen: list[int] = short[head].tolist()
-        taken = set(chosen)
-        return chosen + [at for at in short.tolist() if at not in taken][: count - len(chosen)]
+        return np.concatenate([short[head], np.delete(short, head)])[:count]
 
     def _explore(
         self,
@@ -184,14 +179,18 @@ class Recommender:
         """Give each reserved place to a new video; it leaves its own place further down, if it had one."""
         slots = places(min(count, len(picks)), every=self.policy.exploration.every, rng=rng)
         trials = choose_trials(self.columns, pools, state, query, count=len(slots), rng=rng)
-        for slot, trial in zip(slots, trials, strict=False):
-            video_id = int(self.columns.video_id[trial.row])
-            picks = [pick for pick in picks if pick.video_id != video_id]
+        if not trials:
+            return picks
+        ids = [int(self.columns.video_id[trial.row]) for trial in trials]
+        tried = set(ids)
+        picks = [pick for pick in picks if pick.video_id not in tried]
+        for slot, video_id, trial in zip(slots, ids, trials, strict=False):
             new = Pick(video_id=video_id, source=Source.EXPLORE, score=0.0, propensity=trial.propensity)
             picks.insert(min(slot, len(picks)), new)
         return picks
 
 
+_SOURCES = tuple(Source)
 _WITHOUT_RANKER = Weights(query_cosine=1.0, item_to_item=1.0, popularity=0.1, popularity_gate=2.0)
 _COLUMN = {name: number for number, name in enumerate(NAMES)}
 

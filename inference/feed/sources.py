@@ -67,9 +67,7 @@ def gather(
     linked_rows = _linked(columns, ids, scores, sizes.item_to_item)
     named: list[tuple[Source, Rows]] = [(Source.FOLLOWING, _following(columns, state, sizes.following))]
     if query is not None:
-        slack = min(len(state.seen_ids), 500)  # what the seen-filter will take away again
-        rows, _ = index.search(query, sizes.taste + slack, allowed=pools.allowed)
-        named.append((Source.TASTE, rows))
+        named.append((Source.TASTE, _nearest(columns, index, pools, state, query, sizes.taste)))
     named += [
         (Source.ITEM_TO_ITEM, linked_rows),
         (Source.TRENDING, pools.trending[: sizes.trending]),
@@ -99,6 +97,18 @@ def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows:
     if state.hidden_tags:
         keep &= ~np.isin(columns.hashtags[rows], list(state.hidden_tags)).any(axis=1)
     return keep
+
+
+def _nearest(
+    columns: FeedColumns, index: RowIndex, pools: Pools, state: ViewerState, query: NDArray[np.float32], k: int
+) -> Rows:
+    """Nearest rows, about k of them not seen yet: what a viewer saw lies near the taste, so some more are asked for."""
+    seen = len(state.seen_ids)
+    rows, _ = index.search(query, k + min(seen, k), allowed=pools.allowed)
+    new = len(rows) - int(np.count_nonzero(contains(state.seen_ids, columns.video_id[rows])))
+    if new < k // 2 and seen > k and len(rows) < pools.allowed_count:
+        rows, _ = index.search(query, k + min(seen, 6 * k), allowed=pools.allowed)
+    return rows
 
 
 def _following(columns: FeedColumns, state: ViewerState, k: int) -> Rows:

@@ -125,7 +125,7 @@ class Chain:
 
     def hidden_tags(self) -> set[str]:
         memory = self.world.feed._store._memory.get("u:501")
-        return set(memory.preferences.hidden_tags) if memory else set()
+        return set(memory.record.preferences.hidden_tags) if memory else set()
 
     def check(self, page: FeedPage) -> None:
         for item in page.videos:

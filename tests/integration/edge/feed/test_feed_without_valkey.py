@@ -42,4 +42,5 @@ async def test_pages_go_on_from_memory_and_the_store_catches_up(
     shown += [item.id for page in (fourth, fifth) for item in page.videos]
     assert len(set(shown)) == 50
     assert not fifth.is_fallback
+    await world.valkey.connection_pool.disconnect()  # the connections of before are dead
     assert await world.valkey.exists("feed:{u:501}:session")
