@@ -33,14 +33,15 @@ class ExposureReceipt(Wire, frozen=True, kw_only=True):
 
 
 class ExposureCounts:
-    """Failures never hold up a page or a report; reading says so when Valkey is away."""
+    """Counting leaves with the next round trip and is not waited for, so that no failure holds up a page or a report;
+    reading says so when Valkey is away."""
 
     def __init__(self, valkey: Redis, *, quota: int, trips: RoundTrips) -> None:
         self._valkey = valkey
         self._trips = trips
         self._quota = quota
 
-    async def watched(self, impressions: Sequence[tuple[Impression | None, float]]) -> None:
+    def watched(self, impressions: Sequence[tuple[Impression | None, float]]) -> None:
         """Count reports that carry a token of an exploration place, with their watch quantiles."""
         trials = [(read, quantile) for read, quantile in impressions if read and read.source == Source.EXPLORE]
         if not trials:
@@ -53,9 +54,9 @@ class ExposureCounts:
                 ("HINCRBYFLOAT", key, "quantiles", round(quantile, 4)),
                 ("EXPIRE", key, _KEEP_S),
             ]
-        await self._send(commands)
+        self._trips.send(*commands)
 
-    async def granted(self, video_ids: Sequence[int]) -> None:
+    def granted(self, video_ids: Sequence[int]) -> None:
         """Count exploration places handed out."""
         if not video_ids:
             return
@@ -63,7 +64,7 @@ class ExposureCounts:
         for video_id in video_ids:
             key = _key(video_id)
             commands += [("HINCRBY", key, "granted", 1), ("EXPIRE", key, _KEEP_S)]
-        await self._send(commands)
+        self._trips.send(*commands)
 
     async def receipt(self, video_id: int) -> ExposureReceipt:
         """Raises Unavailable."""
@@ -79,12 +80,6 @@ class ExposureCounts:
             watched=watched,
             mean_quantile=round(float(raw.get(b"quantiles", 0)) / watched, 4) if watched else 0.0,
         )
-
-    async def _send(self, commands: list[Command]) -> None:
-        try:
-            await self._trips.send(*commands)
-        except (RedisError, OSError, TimeoutError):
-            return
 
 
 def _key(video_id: int) -> str:

@@ -67,7 +67,7 @@ def feed_item(
             CaptionView(lang=caption.lang, url=f"/videos/{region}/{item.id}/captions/{caption.file}")
             for caption in item.captions
         ),
-        why=Why(source=WIRE_SOURCE[source], text=_reason(source, item)),
+        why=why(source, item),
     )
 
 
@@ -92,23 +92,28 @@ def start_order(item: CatalogueItem, *, region: str, priority: int) -> PrefetchO
     )
 
 
+def why(source: Source, item: CatalogueItem) -> Why:
+    """The reason told to the viewer."""
+    fixed = _FIXED.get(source)
+    return fixed if fixed is not None else Why(source=WIRE_SOURCE[source], text=_reason(source, item))
+
+
 def _reason(source: Source, item: CatalogueItem) -> str:
-    match source:
-        case Source.FOLLOWING:
-            return f"You follow @{item.creator.username}"
-        case Source.TASTE:
-            return "Like videos you watched"
-        case Source.ITEM_TO_ITEM:
-            return "Watched by people who liked what you liked"
-        case Source.TRENDING:
-            return "Rising right now"
-        case Source.INTEREST:
-            return "One of your interests" + (f": #{item.hashtags[0]}" if item.hashtags else "")
-        case Source.POPULAR:
-            return "Popular here"
-        case Source.FRESH:
-            return "Just published"
-        case Source.EXPLORE:
-            return "New: you are among the first to see it"
-        case Source.RERUN:
-            return "You have seen everything new: here again"
+    if source is Source.FOLLOWING:
+        return f"You follow @{item.creator.username}"
+    return "One of your interests" + (f": #{item.hashtags[0]}" if item.hashtags else "")
+
+
+_FIXED = {
+    source: Why(source=WIRE_SOURCE[source], text=text)
+    for source, text in (
+        (Source.TASTE, "Like videos you watched"),
+        (Source.ITEM_TO_ITEM, "Watched by people who liked what you liked"),
+        (Source.TRENDING, "Rising right now"),
+        (Source.POPULAR, "Popular here"),
+        (Source.FRESH, "Just published"),
+        (Source.EXPLORE, "New: you are among the first to see it"),
+        (Source.RERUN, "You have seen everything new: here again"),
+    )
+}
+"""Reasons that name neither creator nor hashtag."""

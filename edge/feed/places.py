@@ -4,6 +4,7 @@ seen."""
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from edge.feed.viewer_store import ViewerRecord
 from foundation.errors import Unavailable
 from inference.feed.columns import region_code, tag_hash
 from inference.feed.recommender import Pick
-from inference.feed.sources import Source
+from inference.feed.sources import Source, visible
 from inference.feed.viewer import ViewerState
 
 _log = logging.getLogger(__name__)
@@ -67,9 +68,7 @@ class PlaceMaker:
             taken += second
         if not taken and not session.position:
             taken, lesser = self._rerun(state, record, need), True
-        for pick in taken:
-            self._count_exposure(pick)
-        await self._exposures.granted([pick.video_id for pick in taken if pick.source is Source.EXPLORE])
+        self._count(taken)
         return session.handed_out(taken, tail=tail), taken, lesser
 
     async def _fresh_tail(
@@ -111,26 +110,25 @@ class PlaceMaker:
         taken: list[Pick] = []
         at = 0
         while at < len(tail) and len(taken) < need:
-            if self._showable(tail[at], state):
-                taken.append(tail[at])
-            at += 1
+            looked = tail[at : at + need]
+            for pick, showable in zip(looked, self._showable(looked, state), strict=True):
+                at += 1
+                if showable and self._catalogue.item(pick.video_id) is not None:
+                    taken.append(pick)
+                    if len(taken) == need:
+                        break
         return tuple(taken), tail[at:]
 
-    def _showable(self, pick: Pick, state: ViewerState) -> bool:
-        """A pick may have been deleted, hidden or watched since it was ranked."""
+    def _showable(self, picks: tuple[Pick, ...], state: ViewerState) -> list[bool]:
+        """Which may still be shown: each may have been deleted, hidden or watched since it was ranked, and others may
+        have used up the quota of a new one."""
         columns = self._catalogue.columns
-        row = columns.row_of.get(pick.video_id)
-        if row is None or self._catalogue.item(pick.video_id) is None:
-            return False
-        if pick.source is Source.EXPLORE and columns.granted[row] >= self._settings.exploration_quota:
-            return False  # others used the quota up while this waited in the tail
-        creator = int(columns.creator_id[row])
-        if not (columns.public[row] or creator in state.following) or creator in state.blocked:
-            return False
-        if state.hidden_tags and not state.hidden_tags.isdisjoint(columns.hashtags[row].tolist()):
-            return False
-        at = int(np.searchsorted(state.seen_ids, pick.video_id))
-        return at >= len(state.seen_ids) or int(state.seen_ids[at]) != pick.video_id
+        rows = np.array([columns.row_of.get(pick.video_id, -1) for pick in picks], np.int64)
+        trial = np.array([pick.source is Source.EXPLORE for pick in picks], bool)
+        keep = (rows >= 0) & visible(columns, None, state, rows)
+        keep &= ~trial | (columns.granted[rows] < self._settings.exploration_quota)
+        flags: list[bool] = keep.tolist()
+        return flags
 
     def _rerun(self, state: ViewerState, record: ViewerRecord, need: int) -> tuple[Pick, ...]:
         self._metrics.fallbacks.labels("rerun").inc()
@@ -144,7 +142,7 @@ class PlaceMaker:
         prefs = record.preferences
         served = session.served_ids()
         before = np.array(() if again else session.before, np.int64)
-        seen = np.unique(np.concatenate([record.seen, served, before]))
+        seen = np.sort(np.concatenate([record.seen, served, before]))
         blocked = {*relations.blocked, *prefs.hidden_creators}
         if viewer.user_id and viewer.user_id.isdigit():
             blocked.add(int(viewer.user_id))  # nobody is recommended their own videos
@@ -160,8 +158,10 @@ class PlaceMaker:
             hour=(self._clock() / 3600) % 24,
         )
 
-    def _count_exposure(self, pick: Pick) -> None:
-        self._metrics.items.labels(WIRE_SOURCE[pick.source]).inc()
-        row = self._catalogue.columns.row_of.get(pick.video_id)
-        if pick.source is Source.EXPLORE and row is not None:
-            self._catalogue.columns.granted[row] += 1
+    def _count(self, taken: tuple[Pick, ...]) -> None:
+        for source, count in Counter(pick.source for pick in taken).items():
+            self._metrics.items.labels(WIRE_SOURCE[source]).inc(count)
+        trials = [pick.video_id for pick in taken if pick.source is Source.EXPLORE]
+        columns = self._catalogue.columns
+        columns.granted[columns.rows(trials)] += 1
+        self._exposures.granted(trials)

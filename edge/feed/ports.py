@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from foundation.wire.catalogue import CatalogueChange, CatalogueItem
 from inference.feed.columns import FeedColumns
 
@@ -20,8 +22,7 @@ class Viewer:
     region: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefetchOrder:
+class PrefetchOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Bring these bytes of a path into the cache, ends inclusive. Priority 0 is first."""
 
     path: str

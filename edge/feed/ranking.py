@@ -28,6 +28,9 @@ _COMPARED = 20
 """Places at the head of two lists that a shadow compares."""
 
 
+_Job = Callable[[np.random.Generator], Ranked]
+
+
 class Ranking:
     """Owner of the executors and the upkeep task. Methods run on the event loop; close it."""
 
@@ -52,6 +55,7 @@ class Ranking:
         self._pool_policy = pool_policy
         self._clock = clock
         self._rng = rng
+        self._rngs: list[np.random.Generator] = []
         self._timeout_s = timeout_s
         self._pools_s = pools_s
         self._metrics = metrics
@@ -88,17 +92,19 @@ class Ranking:
     async def recommend(self, state: ViewerState, *, count: int, arm: str) -> Ranked:
         """A new list of one arm. Raises Unavailable when ranking fails, is late, or failed several times a moment
         ago."""
-        now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        now_s, recommender = self._clock(), self.arms.recommender(arm)
         state = self._in_space(state, recommender)
         return await self._run(
-            lambda: recommender.recommend(self._pools_for(now_s), state, count=count, now_s=now_s, rng=rng)
+            lambda rng: recommender.recommend(self._pools_for(now_s), state, count=count, now_s=now_s, rng=rng)
         )
 
     async def rerank(self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str) -> Ranked:
         """The tail in a new order. Raises Unavailable as `recommend`."""
-        now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        now_s, recommender = self._clock(), self.arms.recommender(arm)
         state = self._in_space(state, recommender)
-        return await self._run(lambda: recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng))
+        return await self._run(
+            lambda rng: recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng)
+        )
 
     def shadow(self, state: ViewerState, served: tuple[Pick, ...], *, arm: str) -> None:
         """Make the arm's list beside the one served and measure how alike they are. One at a time; never waited for."""
@@ -106,12 +112,15 @@ class Ranking:
             self._shadowing = asyncio.create_task(self._compare(state, served, arm), name="feed-shadow")
 
     async def _compare(self, state: ViewerState, served: tuple[Pick, ...], arm: str) -> None:
-        now_s, rng, recommender = self._clock(), self._job_rng(), self.arms.recommender(arm)
+        now_s, recommender = self._clock(), self.arms.recommender(arm)
         state = self._in_space(state, recommender)
         try:
             ranked = await asyncio.get_running_loop().run_in_executor(
                 self._upkeep_executor,
-                lambda: recommender.recommend(self._pools_for(now_s), state, count=len(served), now_s=now_s, rng=rng),
+                self._with_rng,
+                lambda rng: recommender.recommend(
+                    self._pools_for(now_s), state, count=len(served), now_s=now_s, rng=rng
+                ),
             )
         except Exception:
             _log.exception("a shadowed arm failed", extra={"event": "shadow_failed", "arm": arm})
@@ -158,12 +167,12 @@ class Ranking:
         ids.sort(key=lambda video_id: last_seen.get(video_id, -1))
         return tuple(Pick(video_id=video_id, source=Source.RERUN, score=0.0) for video_id in ids[:count])
 
-    async def _run(self, work: Callable[[], Ranked]) -> Ranked:
+    async def _run(self, work: _Job) -> Ranked:
         if self._breaker.open:
             raise Unavailable("ranking failed several times: popular videos for a moment")
         try:
             async with asyncio.timeout(self._timeout_s):
-                ranked = await asyncio.get_running_loop().run_in_executor(self._executor, work)
+                ranked = await asyncio.get_running_loop().run_in_executor(self._executor, self._with_rng, work)
         except TimeoutError as err:
             self._breaker.failed()
             raise Unavailable("ranking was late") from err
@@ -175,9 +184,16 @@ class Ranking:
         self._breaker.succeeded()
         return ranked
 
-    def _job_rng(self) -> np.random.Generator:
-        """Generators are not thread-safe: each job gets its own."""
-        return np.random.default_rng(int(self._rng.integers(2**62)))
+    def _with_rng(self, work: _Job) -> Ranked:
+        """Generators are not thread-safe: each job borrows one. (Making one costs more than a tenth of a job.)"""
+        try:
+            rng = self._rngs.pop()
+        except IndexError:
+            rng = self._rng.spawn(1)[0]
+        try:
+            return work(rng)
+        finally:
+            self._rngs.append(rng)
 
     def _pools_for(self, now_s: float) -> Pools:
         """Shared lists; made on the spot when the catalogue changed and is small enough for that to be cheap."""

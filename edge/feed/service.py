@@ -231,18 +231,19 @@ class Feed:
 
     async def record(self, viewer: Viewer, reports: Sequence[WatchReport]) -> list[str]:
         """Store the reports durably, then learn from them. Their event ids. Raises Unavailable (not stored)."""
-        events = await self._watching.store(viewer, reports)
-        event_ids = [event.event_id for event in events]
+        events = self._watching.stamped(viewer, reports)
+        once = {event.event_id: event for event in events}
+        named = [event_id for event_id, event in once.items() if event.report.event_id is not None]
+        # One round trip: the spool's commands first, so that nothing counts as repeated that was never stored
+        _, repeated = await asyncio.gather(self._watching.store(events), self._store.counted_before(named))
         async with self._lock(viewer.id):
-            once = {event.event_id: event for event in events}
-            named = [event_id for event_id, event in once.items() if event.report.event_id is not None]
-            repeated = await self._store.counted_before(named)
             counted = [event for event_id, event in once.items() if event_id not in repeated]
             self._metrics.events.labels("counted").inc(len(counted))
             self._metrics.events.labels("repeated").inc(len(events) - len(counted))
             if counted:
                 record = await self._store.load(viewer.id)
                 learned = self._watching.learn(record, counted)
+                self._exposures.watched(learned.judged)
                 await self._store.save(
                     viewer.id,
                     learned.record,
@@ -250,10 +251,9 @@ class Feed:
                     taste=True,
                     prefs=learned.record.preferences != record.preferences,
                 )
-                await self._exposures.watched(learned.judged)
                 for impression, quantile in learned.judged:
                     self.ranking.arms.observe(impression, quantile)
-        return event_ids
+        return [event.event_id for event in events]
 
     async def receipt(self, video_id: int) -> ExposureReceipt:
         """What a new video was granted at this PoP. Raises Unavailable."""

@@ -60,14 +60,16 @@ class Watching:
         self._pop_id = pop_id
         self._clock = clock
 
-    async def store(self, viewer: Viewer, reports: Sequence[WatchReport]) -> list[WatchEvent]:
-        """Stamp and spool. Raises BadInput (too many, bad video id) and Unavailable (nothing stored for sure)."""
+    def stamped(self, viewer: Viewer, reports: Sequence[WatchReport]) -> list[WatchEvent]:
+        """The reports as events. Raises BadInput (too many, bad video id)."""
         if not 1 <= len(reports) <= MAX_REPORTS:
             raise BadInput(f"send 1 to {MAX_REPORTS} events at once, not {len(reports)}")
         now_ms = int(self._clock() * 1000)
-        events = [self._stamped(viewer, report, now_ms) for report in reports]
+        return [self._stamped(viewer, report, now_ms) for report in reports]
+
+    async def store(self, events: Sequence[WatchEvent]) -> None:
+        """Raises Unavailable (nothing stored for sure)."""
         await self._spool.append(events)
-        return events
 
     def _stamped(self, viewer: Viewer, report: WatchReport, now_ms: int) -> WatchEvent:
         parse_id(report.video_id)
