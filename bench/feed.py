@@ -1,4 +1,4 @@
-"""`python -m bench.feed [--videos N] [--seconds S]`: the feed of one PoP at size, against its peers in the same run.
+"""`python -m bench.feed [--videos N] [--seconds S] [--snapshot DIR]`: the feed of one PoP at size, against peers.
 
 In one process: an index over N x 256 vectors (memory, build, load, recall@500 with filters on), pages through
 `Feed.page` on a real Valkey at 1, 8 and 32 concurrent viewers, watch events, the time from a watch to a changed page,
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
-import resource
 import tempfile
 import time
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,108 +28,17 @@ import uvloop
 from numpy.typing import NDArray
 from redis.asyncio import Redis
 
+from bench._feed_world import NOW_S, TemplateCatalogue, fill, make_vectors, resident_mib, vectors_of
 from edge.feed.ports import NoDelivery, NoUserContext, Viewer
 from edge.feed.service import Feed
 from edge.feed.settings import FeedSettings
-from foundation.wire.catalogue import CatalogueChange, CatalogueItem, Creator
 from foundation.wire.events import WatchReport
-from foundation.wire.media import MediaManifest, Rendition
 from inference.feed.columns import FeedColumns, NewVideo
 from inference.feed.vector_index import ExactIndex, FaissHnswIndex, FaissIvfIndex, VectorIndex, best
 from popreel.embedded.ports import free_ports
 from popreel.embedded.valkey import EmbeddedValkey
 
-NOW_S = 1_790_000_000.0
 K = 500
-
-
-def make_vectors(count: int, *, seed: int = 0) -> NDArray[np.float32]:
-    """(count, 256) unit rows around 2,000 topics in a 48-d subspace plus noise: neither random nor easy."""
-    rng = np.random.default_rng(seed)
-    centres = rng.standard_normal((2000, 48)).astype(np.float32)
-    plane = np.linalg.qr(rng.standard_normal((256, 48)))[0].T.astype(np.float32)
-    made = np.empty((count, 256), np.float32)
-    for start in range(0, count, 50_000):
-        size = min(50_000, count - start)
-        hidden = centres[rng.integers(2000, size=size)] + 0.7 * rng.standard_normal((size, 48), dtype=np.float32)
-        hidden /= np.linalg.norm(hidden, axis=1)[:, None]
-        rows = hidden @ plane + 0.6 / 16 * rng.standard_normal((size, 256), dtype=np.float32)
-        made[start : start + size] = rows / np.linalg.norm(rows, axis=1)[:, None]
-    return made
-
-
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
-class TemplateCatalogue:
-    """The catalogue port over columns, with one manifest for all: a million journals are not what is measured."""
-
-    def __init__(self, columns: FeedColumns) -> None:
-        self.columns = columns
-        rung = Rendition(
-            name="360p",
-            width=360,
-            height=640,
-            frame_rate=30,
-            codecs="avc1.64001e,mp4a.40.2",
-            bandwidth_bps=800_000,
-            average_bandwidth_bps=600_000,
-            size_bytes=1_000_000,
-            init_bytes=900,
-            prefix_bytes=90_000,
-        )
-        lines = "".join(f"#EXTINF:2,\n#EXT-X-BYTERANGE:150000@{n * 150_000}\n360p.mp4\n" for n in range(10))
-        self._manifest = MediaManifest(
-            duration_ms=20_000,
-            width=360,
-            height=640,
-            frame_rate=30,
-            has_audio=True,
-            renditions=(rung, rung, rung, rung),
-            start_playlist=f'#EXTM3U\n#EXT-X-MAP:URI="360p.mp4",BYTERANGE="900@0"\n{lines}',
-            thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",
-        )
-
-    def item(self, video_id: int) -> CatalogueItem | None:
-        row = self.columns.row_of.get(video_id)
-        if row is None:
-            return None
-        creator = str(int(self.columns.creator_id[row]))
-        return CatalogueItem(
-            id=str(video_id),
-            creator=Creator(id=creator, username=f"user{creator}", display_name="User"),
-            title="A title of usual length for a short video",
-            hashtags=("one", "two"),
-            created_at_ms=0,
-            published_at_ms=0,
-            revision=1,
-            manifest=self._manifest,
-        )
-
-    def counters(self, video_id: int) -> CatalogueChange | None:
-        return None
-
-
-def fill(columns: FeedColumns, vectors: NDArray[np.float32]) -> float:
-    """Rows per second of applying adds."""
-    rng = np.random.default_rng(1)
-    ages, lengths = rng.random(len(vectors)) * 6.5 * 86_400, np.exp(rng.normal(3.3, 0.8, len(vectors)))
-    started = time.perf_counter()
-    for number, vector in enumerate(vectors):
-        columns.put(
-            NewVideo(
-                video_id=number + 1,
-                creator_id=1 + number % max(len(vectors) // 8, 1),
-                sound_id=number % 5000,
-                published_s=NOW_S - ages[number],
-                duration_s=float(lengths[number]),
-                hashtags=(number % 2000 + 1,),
-                vector=vector,
-            )
-        )
-    return len(vectors) / (time.perf_counter() - started)
 
 
 def judge_index(index: VectorIndex, vectors: NDArray[np.float32], *, queries: int = 60) -> dict[str, float]:
@@ -151,34 +62,88 @@ def judge_index(index: VectorIndex, vectors: NDArray[np.float32], *, queries: in
     return figures
 
 
+@dataclass
+class Load:
+    """What came of serving for a while; times in seconds."""
+
+    pages: list[float] = field(default_factory=list)
+    reports: list[float] = field(default_factory=list)
+
+    def figures(self, *, wall_s: float, cpu_s: float) -> dict[str, float]:
+        return {
+            "pages": len(self.pages),
+            "p50_ms": _ms(self.pages, 0.5),
+            "p99_ms": _ms(self.pages, 0.99),
+            "report_p50_ms": _ms(self.reports, 0.5),
+            "report_p99_ms": _ms(self.reports, 0.99),
+            "pages_per_s": round(len(self.pages) / wall_s, 1),
+            "pages_per_cpu_s": round(len(self.pages) / cpu_s, 1),
+        }
+
+
+def _ms(times: list[float], quantile: float) -> float:
+    return round(float(np.quantile(times, quantile)) * 1000, 2)
+
+
+class Player:
+    """One viewer: a page of 20, one report with two watches of it, the next page ...; every fifth page begins anew."""
+
+    def __init__(self, feed: Feed, viewer: Viewer, load: Load) -> None:
+        self._feed = feed
+        self._viewer = viewer
+        self._load = load
+        self._cursor: str | None = None
+        self._turns = 0
+
+    async def turn(self) -> None:
+        self._turns += 1
+        before = time.perf_counter()
+        page = await self._feed.page(self._viewer, count=20, cursor=self._cursor)
+        self._load.pages.append(time.perf_counter() - before)
+        assert len(page.videos) == 20
+        self._cursor = page.next_cursor if self._turns % 5 else None
+        reports = [
+            WatchReport(
+                video_id=item.id,
+                watch_duration=15_000,
+                total_duration=20_000,
+                event_id=uuid.uuid4().hex,
+                impression=item.impression,
+            )
+            for item in page.videos[:2]
+        ]
+        before = time.perf_counter()
+        await self._feed.record(self._viewer, reports)
+        self._load.reports.append(time.perf_counter() - before)
+
+
 async def pages_at(feed: Feed, *, viewers: int, seconds: float, taught: list[str]) -> dict[str, float]:
-    """Each viewer: page, watch two of it, next page ... for a while. Times are of `Feed.page` alone."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
+    """Closed loop: each viewer asks again the moment it is answered. Times are of `Feed.page` and `Feed.record`."""
+    load = Load()
     cpu, started = time.process_time(), time.perf_counter()
 
     async def use(viewer: Viewer) -> None:
-        cursor = None
-        while time.perf_counter() < end:
-            before = time.perf_counter()
-            page = await feed.page(viewer, count=20, cursor=cursor)
-            times.append(time.perf_counter() - before)
-            assert len(page.videos) == 20
-            cursor = page.next_cursor
-            reports = [
-                WatchReport(video_id=item.id, watch_duration=15_000, total_duration=20_000) for item in page.videos[:2]
-            ]
-            await feed.record(viewer, reports)
+        player = Player(feed, viewer, load)
+        while time.perf_counter() < started + seconds:
+            await player.turn()
 
     await asyncio.gather(*(use(Viewer(id=taught[number % len(taught)])) for number in range(viewers)))
-    spent, wall = time.process_time() - cpu, time.perf_counter() - started
-    return {
-        "pages": len(times),
-        "p50_ms": round(float(np.median(times)) * 1000, 2),
-        "p99_ms": round(float(np.quantile(times, 0.99)) * 1000, 2),
-        "pages_per_s": round(len(times) / wall, 1),
-        "pages_per_cpu_s": round(len(times) / spent, 1),
-    }
+    return load.figures(wall_s=time.perf_counter() - started, cpu_s=time.process_time() - cpu)
+
+
+async def pages_arriving(feed: Feed, *, per_s: float, seconds: float, taught: list[str]) -> dict[str, float]:
+    """Open loop: turns of random viewers arrive at random (Poisson) at a rate, however long the answers take."""
+    rng, load = np.random.default_rng(8), Load()
+    players = [Player(feed, Viewer(id=name), load) for name in taught]
+    cpu, started = time.process_time(), time.perf_counter()
+    due = started
+    async with asyncio.TaskGroup() as turns:
+        while due < started + seconds:
+            due += float(rng.exponential(1 / per_s))
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            turns.create_task(players[int(rng.integers(len(players)))].turn())
+    figures = load.figures(wall_s=time.perf_counter() - started, cpu_s=time.process_time() - cpu)
+    return {"arriving_per_s": per_s, **figures}
 
 
 async def teach(feed: Feed, columns: FeedColumns, viewers: int) -> list[str]:
@@ -263,10 +228,10 @@ def seed_path_ms(index: VectorIndex, vectors: NDArray[np.float32]) -> float:
     return round(float(np.median(times)), 3)
 
 
-async def measure(videos: int, seconds: float, valkey: EmbeddedValkey, folder: Path, hnsw_rows: int) -> dict[str, Any]:
-    report: dict[str, Any] = {"videos": videos, "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-    vectors = make_vectors(videos)
-    columns = FeedColumns(space="content-1", capacity=videos + 30_000)
+async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = {"videos": options.videos, "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    vectors = vectors_of(options.videos, options.snapshot)
+    columns = FeedColumns(space="content-1", capacity=options.videos + 30_000)
     before = resident_mib()
     report["columns"] = {"adds_per_s": round(fill(columns, vectors)), "mib": round(resident_mib() - before)}
     client = Redis.from_url(valkey.endpoint)
@@ -281,26 +246,42 @@ async def measure(videos: int, seconds: float, valkey: EmbeddedValkey, folder: P
         region="us-east",
         pop_id="bench",
     )
-    before, started = resident_mib(), time.perf_counter()
-    await asyncio.to_thread(feed.ranking.index.rebuild)
-    built = feed.ranking.index.built
-    assert isinstance(built, FaissIvfIndex)
-    report["index"] = {"build_s": round(time.perf_counter() - started, 1), "mib": round(resident_mib() - before)}
-    built.save(folder / "index")
-    started = time.perf_counter()
-    FaissIvfIndex.load(folder / "index")
-    report["index"] |= {"load_s": round(time.perf_counter() - started, 2), "probes": built.probes}
+    built, report["index"] = await indexed(feed, options.snapshot or folder, options.videos)
     report["index"] |= judge_index(built, vectors)
+    gc.collect()
+    gc.freeze()  # as the PoP does when it begins to serve
+    report["resident_mib"] = round(resident_mib())
     taught = await teach(feed, columns, 64)
+    await pages_at(feed, viewers=8, seconds=1, taught=taught)
     for viewers in (1, 8, 32):
-        report[f"feed_{viewers}"] = await pages_at(feed, viewers=viewers, seconds=seconds, taught=taught)
+        report[f"feed_{viewers}"] = await pages_at(feed, viewers=viewers, seconds=options.seconds, taught=taught)
+    for per_s in (50, 100, 200):
+        report[f"arriving_{per_s}"] = await pages_arriving(feed, per_s=per_s, seconds=options.seconds, taught=taught)
     report["watch_to_page"] = await watch_to_page_ms(feed)
-    report["events_per_s"] = await events_per_s(feed, seconds / 2)
+    report["events_per_s"] = await events_per_s(feed, options.seconds / 2)
     report["while_changing"] = await changes_while_serving(feed, columns, taught)
-    report["peers"] = peers(vectors, built, hnsw_rows)
+    if options.hnsw_rows:
+        report["peers"] = peers(vectors, built, options.hnsw_rows)
     await feed.close()
     await client.aclose()
     return report
+
+
+async def indexed(feed: Feed, folder: Path, videos: int) -> tuple[FaissIvfIndex, dict[str, Any]]:
+    """The index built, or loaded when the folder has one of an earlier run; always loaded once for its time."""
+    path, figures = folder / f"index-{videos}", dict[str, Any]()
+    if not path.exists():
+        before, started = resident_mib(), time.perf_counter()
+        await asyncio.to_thread(feed.ranking.index.rebuild)
+        figures = {"build_s": round(time.perf_counter() - started, 1), "build_mib": round(resident_mib() - before)}
+        built = feed.ranking.index.built
+        assert isinstance(built, FaissIvfIndex)
+        built.save(path)
+    before, started = resident_mib(), time.perf_counter()
+    loaded = FaissIvfIndex.load(path)
+    figures |= {"load_s": round(time.perf_counter() - started, 2), "mib": round(resident_mib() - before)}
+    feed.ranking.index.adopt(loaded, np.arange(videos))
+    return loaded, {**figures, "lists": loaded.effort[0], "survivors": loaded.effort[1]}
 
 
 def peers(vectors: NDArray[np.float32], built: FaissIvfIndex, hnsw_rows: int) -> dict[str, Any]:
@@ -326,7 +307,8 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--hnsw-rows", type=int, default=50_000)
+    parser.add_argument("--hnsw-rows", type=int, default=50_000, help="0 leaves the peers out")
+    parser.add_argument("--snapshot", type=Path, help="folder that keeps vectors and index for the next run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         valkey = EmbeddedValkey(
@@ -335,7 +317,7 @@ async def main() -> None:
         await valkey.start()
         await valkey.ready()
         try:
-            report = await measure(options.videos, options.seconds, valkey, Path(folder), options.hnsw_rows)
+            report = await measure(options, valkey, Path(folder))
         finally:
             await valkey.stop()
     print(json.dumps(report, indent=2))

@@ -73,6 +73,10 @@ class RowIndex:
         index = self._build(self._columns.vector[rows].astype(np.float32))
         self._parts = _Parts(index, rows, count)
 
+    def adopt(self, index: VectorIndex, rows: Rows) -> None:
+        """Serve with an index that was built before, over these rows (rising) of the columns."""
+        self._parts = _Parts(index, rows, int(rows[-1]) + 1 if len(rows) else 0)
+
     def search(self, query: Matrix, k: int, *, allowed: NDArray[np.bool_]) -> tuple[Rows, Scores]:
         """Up to k rows of the columns with allowed (count,) true, best first. Rows beyond `allowed` are not
         searched."""
