@@ -154,7 +154,7 @@ class VideoStore:
             if row is None:
                 return False
             await connection.execute("update uploads set state = 'complete' where video_id = $1", video_id)
-            await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)
+            await _package_anew(connection, video_id)
             await announce(connection, VIDEO_STATE, video_of(row))
             return True
 
@@ -369,5 +369,12 @@ class VideoStore:
             )
             if row is None:
                 raise StateConflict("only a failed video whose original is kept can be processed again")
-            await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)
+            await _package_anew(connection, video_id)
             return video_of(row)
+
+
+async def _package_anew(connection: Connection, video_id: VideoId) -> None:
+    """A fresh job, also while one for the former content is still running or about to be removed: that one loses its
+    lease. Enqueueing alone would find it live, do nothing, and leave the video without a job when it ends."""
+    await cancel(connection, kind=PACKAGE_JOB, key=str(video_id))
+    await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)

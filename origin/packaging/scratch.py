@@ -54,8 +54,8 @@ class Scratch:
             lock = _taken(path)
             if lock is not None:
                 folder = path.with_suffix("")
+                swept += [folder.name] if folder.is_dir() else []  # not yet, or not any more
                 _remove(lock, folder)
-                swept.append(folder.name)
         return swept
 
 
