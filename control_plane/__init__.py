@@ -6,4 +6,9 @@ Path of a purge:
 3. NOTIFY wakes the long polls of the PoPs (GET /internal/v1/purges?after=N)
 4. a PoP applies the orders, then tells its position with the next heartbeat: the acknowledgement
 5. GET /api/v1/purges/{seq} shows who has confirmed
+
+Path of a model:
+1. `popreel model upload` puts a packed release into the registry, `popreel model canary` names it as candidate
+2. every heartbeat is answered with the rollout; a PoP fetches what it has not got and swaps it in
+3. heartbeats bring what each arm's viewers watched; the guard adds it up over all PoPs and ends a harmful rollout
 """

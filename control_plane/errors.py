@@ -1,7 +1,8 @@
 """Errors of the control plane, below foundation's tree.
 
 NotFound
-└── UnknownPop      no PoP of that name has ever reported
+├── UnknownPop      no PoP of that name has ever reported
+└── UnknownRelease  no model of that name is in the registry
 Forbidden
 └── WrongPop        a PoP reports under another PoP's name
 """
@@ -12,6 +13,11 @@ from foundation.errors import Forbidden, NotFound
 class UnknownPop(NotFound):
     code = "unknown-pop"
     title = "Unknown PoP"
+
+
+class UnknownRelease(NotFound):
+    code = "unknown-release"
+    title = "Unknown release of the feed's model"
 
 
 class WrongPop(Forbidden):

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from control_plane.errors import UnknownPop, WrongPop
+from control_plane.model_store import ModelStore
 from control_plane.pop_store import PopStore
 from control_plane.purge_store import CHANNEL, PurgeStore
 from foundation.errors import BadInput
@@ -30,8 +31,9 @@ class PopWish(Wire, frozen=True, kw_only=True):
 
 
 class PopRoutes:
-    def __init__(self, pops: PopStore) -> None:
+    def __init__(self, pops: PopStore, models: ModelStore) -> None:
         self._pops = pops
+        self._models = models
 
     @endpoint(
         "PUT",
@@ -48,7 +50,9 @@ class PopRoutes:
             raise BadInput("popId in the body is not the one in the path")
         if call.caller is not None and call.caller.service != name:
             raise WrongPop(f"this key is not the key of {name[:64]}")
-        return await self._pops.report(call.body)
+        directive = await self._pops.report(call.body)
+        rollout, stopped = await self._models.directive(call.body)
+        return msgspec.structs.replace(directive, rollout=rollout, stopped_arms=stopped)
 
     @endpoint("GET", "/internal/v1/pops", summary="The registry", reply=tuple[PopView, ...], access=Access.SERVICE)
     async def registry(self, call: Call[None]) -> tuple[PopView, ...]:

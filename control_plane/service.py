@@ -12,6 +12,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from control_plane.model_routes import ModelRoutes
+from control_plane.model_store import ModelStore
 from control_plane.pop_store import PopStore
 from control_plane.purge_store import CHANNEL, PurgeStore
 from control_plane.routes import PopRoutes, PurgeRoutes
@@ -66,7 +68,9 @@ def _app(settings: ControlPlaneSettings, server: Server, purges: PurgeStore, lis
         service_keys=settings.service_keys,
         operator_keys=settings.operator_keys,
     )
-    mount(app, PopRoutes(PopStore(server, lost_after_s=settings.lost_after_s)), guard=guard)
+    models = ModelStore(server)
+    mount(app, PopRoutes(PopStore(server, lost_after_s=settings.lost_after_s), models), guard=guard)
+    mount(app, ModelRoutes(models), guard=guard)
     mount(app, PurgeRoutes(purges, listener), guard=guard)
     return app
 

@@ -38,6 +38,7 @@ from edge.events.forwarder import EventForwarder, HttpEventOrigin
 from edge.events.spool import EventSpool
 from edge.feed import ports
 from edge.feed.history import HttpViewerHistory
+from edge.feed.rollout import HttpReleases, ModelRollout, arms_for_heartbeat
 from edge.feed.routes import FeedRoutes
 from edge.feed.service import Feed
 from edge.gateway.actions import ViewerActions
@@ -74,6 +75,7 @@ class Pop:
     guard: TokenGuard
     revoked: Revoked
     users: RemoteUserContext
+    rollout: ModelRollout
 
 
 @asynccontextmanager
@@ -126,6 +128,13 @@ async def _open(settings: PopSettings, stack: AsyncExitStack, registry: Collecto
         history=HttpViewerHistory(session, base_url=settings.origin_url, service_key=settings.service_key),
     )
     stack.push_async_callback(feed.close)
+    rollout = ModelRollout(
+        feed.models,
+        HttpReleases(session, base_url=settings.control_plane_url, service_key=settings.service_key),
+        settings=settings.feed,
+        model_dir=settings.model_dir,
+    )
+    stack.push_async_callback(rollout.close)
     spool = EventSpool(valkey)
     event_origin = HttpEventOrigin(session, base_url=settings.origin_url, service_key=settings.service_key)
     forwarder = EventForwarder(spool, event_origin, pop_id=settings.pop_id)
@@ -141,6 +150,7 @@ async def _open(settings: PopSettings, stack: AsyncExitStack, registry: Collecto
         guard=TokenGuard(keys=keys.keys, revoked=revoked, clock_s=time.time),
         revoked=revoked,
         users=users,
+        rollout=rollout,
     )
 
 
@@ -212,6 +222,7 @@ def _follow_centre(tasks: asyncio.TaskGroup, pop: Pop, purges: PurgeOrders) -> l
         service_key=settings.service_key,
         every_s=settings.heartbeat_s,
         observe=observe,
+        told=pop.rollout.told,
     )
     follow_purges = follow(
         session=pop.session,
@@ -253,6 +264,7 @@ async def _heartbeat(pop: Pop, *, purge_seq: int) -> PopHeartbeat:
         cache_used_bytes=stats.used_bytes,
         cache_hit_ratio=stats.hit_ratio,
         spooled_events=spooled,
+        **arms_for_heartbeat(pop.feed.ranking.arms),
     )
 
 

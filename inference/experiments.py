@@ -9,6 +9,7 @@ al. 2021, normal mixture).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -110,6 +111,20 @@ class RunningMean:
     @property
     def variance(self) -> float:
         return self.squares / (self.count - 1) if self.count > 1 else 0.0
+
+
+def joined(parts: Iterable[RunningMean]) -> RunningMean:
+    """One mean out of several that saw different events (Chan et al. 1979)."""
+    total = RunningMean()
+    for part in parts:
+        count = total.count + part.count
+        if not part.count:
+            continue
+        change = part.mean - total.mean
+        total.squares += part.squares + change * change * total.count * part.count / count
+        total.mean += change * part.count / count
+        total.count = count
+    return total
 
 
 def does_harm(control: RunningMean, arm: RunningMean, *, least: int = 200, alpha: float = 0.001) -> bool:

@@ -195,8 +195,79 @@ def train(
     if release.directory is None:
         known.out.print(f"{release.name} did not pass the gates and is not kept")
         raise typer.Exit(1)
-    serve = f'POPREEL_EDGE__FEED=\'{{"model": "{release.name}"}}\''
-    known.out.print(f"{release.directory}; to serve it: {serve} popreel up", soft_wrap=True, markup=False)
+    known.out.print(
+        f"{release.directory}; to try it on a twentieth of the viewers: popreel model canary {release.name}",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+model_app = typer.Typer(
+    help="Releases of the feed's model: which one serves, which one is tried.", no_args_is_help=True
+)
+app.add_typer(model_app, name="model")
+
+
+@model_app.command("list")
+def model_list(context: typer.Context) -> None:
+    """Releases in the registry, newest first."""
+    from popreel.commands.model import releases
+
+    _print_json(asyncio.run(releases(_context(context))))
+
+
+@model_app.command("status")
+def model_status(context: typer.Context, json: JsonFlag = False) -> None:
+    """What serves, what is tried, and how its viewers fare over all PoPs."""
+    from popreel.commands.model import print_rollout, rollout
+
+    known = _context(context)
+    view = asyncio.run(rollout(known))
+    _print_json(view) if json else print_rollout(known, view)
+
+
+@model_app.command("upload")
+def model_upload(context: typer.Context, name: str) -> None:
+    """Put a release that `popreel train` made here into the registry."""
+    from popreel.commands.model import upload
+
+    _print_json(asyncio.run(upload(_context(context), name)))
+
+
+@model_app.command("canary")
+def model_canary(
+    context: typer.Context,
+    name: str,
+    share: Annotated[float, typer.Option(help="Of the viewers; raising it keeps who is in.", min=0, max=1)] = 0.05,
+    shadow: Annotated[bool, typer.Option(help="Serve nobody: only compare its lists.")] = False,
+) -> None:
+    """Try a release on a share of the viewers of every PoP; harm ends it by itself. What serves stays."""
+    from popreel.commands.model import print_rollout, rollout, wish
+
+    known = _context(context)
+    serving = asyncio.run(rollout(known)).rollout.serving
+    print_rollout(known, asyncio.run(wish(known, serving=serving, candidate=name, share=share, shadow=shadow)))
+
+
+@model_app.command("promote")
+def model_promote(context: typer.Context, name: str) -> None:
+    """Serve a release to everybody, at every PoP."""
+    from popreel.commands.model import print_rollout, wish
+
+    known = _context(context)
+    print_rollout(known, asyncio.run(wish(known, serving=name)))
+
+
+@model_app.command("rollback")
+def model_rollback(
+    context: typer.Context,
+    to: Annotated[str, typer.Option(help="Release to go back to; default: what the settings say.")] = "",
+) -> None:
+    """End the trial and serve an earlier release (or what the settings say)."""
+    from popreel.commands.model import print_rollout, wish
+
+    known = _context(context)
+    print_rollout(known, asyncio.run(wish(known, serving=to)))
 
 
 @app.command()

@@ -27,7 +27,10 @@ class Heartbeat:
         service_key: Secret,
         every_s: float,
         observe: Callable[[], Awaitable[PopHeartbeat]],
+        told: Callable[[PopDirective], None] = lambda directive: None,
     ) -> None:
+        """`told` gets every answer; it must not block."""
+        self._told = told
         self._session = session
         self._url = f"{control_plane_url}/internal/v1/pops"
         self._headers = {
@@ -59,3 +62,4 @@ class Heartbeat:
             url, data=body, headers=self._headers, timeout=_TIMEOUT, raise_for_status=True
         ) as answer:
             self.directive = msgspec.json.decode(await answer.read(), type=PopDirective)
+        self._told(self.directive)

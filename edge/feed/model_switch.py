@@ -17,7 +17,7 @@ class ModelSwitch:
     a taste follows when its viewer comes next (`Spaces.taste_in`)."""
 
     def __init__(self, arms: Arms, spaces: Spaces, *, policy: Policy, model_dir: Path | None) -> None:
-        self._arms = arms
+        self.arms = arms
         self._spaces = spaces
         self._policy = policy
         self._model_dir = model_dir
@@ -27,7 +27,7 @@ class ModelSwitch:
         """Serve a release by name ("" is the one shipped). Raises ModelError: then nothing has changed."""
         async with self._changing:
             table = await asyncio.to_thread(self._prepare, model, experiment)
-            self._arms.swap(table)
+            self.arms.swap(table)
             self._spaces.keep([recommender.model for recommender in table.recommenders.values()])
 
     def _prepare(self, name: str, experiment: Experiment | None) -> ArmTable:

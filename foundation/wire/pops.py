@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from foundation.wire import Wire
+from foundation.wire.models import ArmTally, Rollout
 
 
 class PopHeartbeat(Wire, frozen=True, kw_only=True):
@@ -23,6 +24,12 @@ class PopHeartbeat(Wire, frozen=True, kw_only=True):
     cache_used_bytes: int = 0
     cache_hit_ratio: float = 0.0
     spooled_events: int = 0
+    model: str = ""
+    """Release that serves control's viewers."""
+    arms: dict[str, ArmTally] = msgspec.field(default_factory=dict)
+    """Watch quantiles by "experiment=arm" since the process started: the guard adds them up over all PoPs."""
+    stopped_arms: dict[str, str] = msgspec.field(default_factory=dict)
+    """What this PoP stopped by itself, and why."""
 
 
 class PopDirective(Wire, frozen=True, kw_only=True):
@@ -30,6 +37,9 @@ class PopDirective(Wire, frozen=True, kw_only=True):
 
     state: Literal["active", "draining"] = "active"
     purge_head: int = 0
+    rollout: Rollout = Rollout()
+    stopped_arms: tuple[str, ...] = ()
+    """Labels no PoP may serve any more."""
 
 
 class PopView(Wire, frozen=True, kw_only=True):

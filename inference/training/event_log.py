@@ -6,6 +6,7 @@ that a PoP used, so training can never see something that serving does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,8 @@ from inference.feed.pools import PoolPolicy, Pools, make_pools
 from inference.feed.recommender import Pick, Policy, Recommender
 from inference.feed.row_index import RowIndex
 from inference.feed.sources import Source
-from inference.feed.taste import Taste, updated
+from inference.feed.space_columns import SpaceColumns
+from inference.feed.taste import Taste, Vector, updated
 from inference.feed.viewer import ViewerState
 from inference.feed.watch_quantile import WatchQuantiles
 from inference.training.impressions import ImpressionLog
@@ -84,14 +86,18 @@ class LogReplay:
     """The PoP's state, grown from the log. `play` logs an impression for each event before learning from it."""
 
     def __init__(self, log: EventLog, *, model: FeedModel, space: str) -> None:
+        """`space`: of the catalogue's vectors. A model with a learned space sees them through it."""
         self.model = model
-        self._columns = FeedColumns(space=space)
+        self._catalogue = FeedColumns(space=space)
+        self._columns = SpaceColumns(self._catalogue, model.space) if model.space is not None else self._catalogue
         self.recommender = Recommender(self._columns, RowIndex(self._columns), model=model, policy=Policy())
+        self._content = space
         self._waiting = sorted(log.items.values(), key=lambda item: item.published_at_ms, reverse=True)
-        self._space = space
+        self._space = self._columns.space
         self._pools: Pools | None = None
         self._states: dict[str, ViewerState] = {}
         self._groups: dict[str, int] = {}
+        self._watched: dict[str, set[int]] = {}
 
     def play(self, events: Sequence[WatchEvent], into: ImpressionLog | None) -> None:
         """Events in time order, following those of earlier calls."""
@@ -101,16 +107,42 @@ class LogReplay:
             row = self._columns.row_of.get(int(event.report.video_id))
             if row is None:
                 continue
-            outcome = _judged(event, float(self._columns.duration_s[row]), self.model.quantiles)
+            outcome = judged(event, float(self._columns.duration_s[row]), self.model.quantiles)
             if into is not None:
                 self._log(event, outcome, now_s, into)
             self._learn(event, row, outcome, now_s)
+
+    def next_likes(self, events: Sequence[WatchEvent], *, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Viewer and NDCG@10 (n,) of liked watches, evenly sampled down to about `limit`: the search vector alone
+        against every video that was out and that this viewer had not watched."""
+        found: list[tuple[int, float]] = []
+        every = max(len(events) // limit, 1)
+        for number, event in enumerate(events):
+            self._publish(event.received_at_ms)
+            row = self._columns.row_of.get(int(event.report.video_id))
+            if row is not None and number % every == 0:
+                outcome = judged(event, float(self._columns.duration_s[row]), self.model.quantiles)
+                query = self.model.search_vector(self._state(event.viewer).taste)
+                if outcome.liking >= 0.5 and query is not None and self._columns.has_vector[row]:
+                    group = self._groups.setdefault(event.viewer, len(self._groups))
+                    found.append((group, self._ndcg(query, row, event.viewer)))
+            self.play([event], None)
+        table = np.array(found, np.float64).reshape(-1, 2)
+        return table[:, 0].astype(np.int64), table[:, 1]
+
+    def _ndcg(self, query: Vector, row: int, viewer: str) -> float:
+        columns = self._columns
+        scores = columns.vector[: columns.count].astype(np.float32) @ query
+        scores[~columns.alive[: columns.count]] = -np.inf
+        scores[columns.rows(sorted(self._watched.get(viewer, ())))] = -np.inf
+        better = int((scores > scores[row]).sum())
+        return 1 / math.log2(better + 2) if better < 10 and np.isfinite(scores[row]) else 0.0
 
     def _publish(self, until_ms: int) -> None:
         while self._waiting and self._waiting[-1].published_at_ms <= until_ms:
             item = self._waiting.pop()
             zero = msgspec.structs.replace(item, counters=type(item.counters)())  # totals of today are the future
-            self._columns.put(new_video(zero, space=self._space))
+            self._catalogue.put(new_video(zero, space=self._content))
 
     def _log(self, event: WatchEvent, outcome: Outcome, now_s: float, into: ImpressionLog) -> None:
         if self._pools is None or now_s - self._pools.made_at_s >= _POOLS_EVERY_S:
@@ -139,6 +171,7 @@ class LogReplay:
             now_s=now_s,
         )
         self._states[event.viewer] = replace(state, taste=taste)
+        self._watched.setdefault(event.viewer, set()).add(int(columns.video_id[row]))
 
     def _state(self, viewer: str) -> ViewerState:
         return self._states.get(viewer) or ViewerState(taste=Taste(space=self._space))
@@ -150,13 +183,14 @@ def liked_pairs(log: EventLog, end: float, quantiles: WatchQuantiles) -> tuple[N
     pairs = []
     for event in log.share(0, end):
         item = log.items[int(event.report.video_id)]
-        if _judged(event, item.manifest.duration_ms / 1000, quantiles).liking >= 0.5:
+        if judged(event, item.manifest.duration_ms / 1000, quantiles).liking >= 0.5:
             pairs.append((viewers.setdefault(event.viewer, len(viewers)), int(item.id)))
     table = np.array(pairs, np.int64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
 
 
-def _judged(event: WatchEvent, duration_s: float, quantiles: WatchQuantiles) -> Outcome:
+def judged(event: WatchEvent, duration_s: float, quantiles: WatchQuantiles) -> Outcome:
+    """The outcome a PoP would have learned from."""
     report = event.report
     return judge(
         quantiles,

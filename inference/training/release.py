@@ -5,7 +5,8 @@
 
 The time line of the log: item-to-item is fitted on the first half, so that its scores are honest inputs in the
 second; the ranker learns on 50-75 %, its heads are calibrated on 75-85 %, and the gates look at the last 15 %. Then
-item-to-item is fitted on all. The release is a folder `model-<digest>` under MODEL_DIR; a PoP serves it as an
+item-to-item is fitted on all, and so is the learned space if the one of the first half proved better than content on
+the second. The release is a folder `model-<digest>` under MODEL_DIR; a PoP serves it as an
 experiment's arm (canary) or as `[edge.feed] model`.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -26,14 +27,17 @@ from inference.feed.features import NAMES, SCHEMA
 from inference.feed.item_to_item import ItemToItem, no_item_to_item
 from inference.feed.model import FIRST_MODEL, FeedModel, ModelFile, Weights, load, save
 from inference.feed.ranker import Ranker
+from inference.feed.space import pack
 from inference.feed.watch_quantile import WatchQuantiles, fit
 from inference.training.calibration import calibrated
 from inference.training.event_log import EventLog, LogReplay, liked_pairs, read_log
 from inference.training.gates import GateReport, check
 from inference.training.impressions import ImpressionLog, Impressions
 from inference.training.item_to_item import fit_ease, neighbours
+from inference.training.learned_space import SpaceReport, choose_plan, fit_space, judge_space
 from inference.training.perceptron import TrainingPlan, train
 from inference.training.ranker_graph import to_onnx
+from inference.training.two_tower import TowerPlan
 
 LEAST_EVENTS = 2000
 """Below this a release would be noise."""
@@ -49,6 +53,8 @@ class Release:
 
     name: str
     report: GateReport
+    space: SpaceReport | None
+    """How a learned space did against content; None: too little to learn one from. It ships only when it is ahead."""
     directory: Path | None
 
 
@@ -59,11 +65,17 @@ def make_release(log: EventLog, *, out: Path, current: FeedModel, space: str, se
     quantiles = fit(*log.durations_and_watches(0.85))
     half = _item_to_item(log, 0.5, quantiles)
     base = FeedModel(name="training", quantiles=quantiles, item_to_item=half)
+    plan = choose_plan(log, base, content=space, seed=seed)
+    base, space_report = _with_space(log, base, space, plan)
     learn, tune, judge = _impressions(log, base, space)
     net = calibrated(train(learn, TrainingPlan(dropout_columns=_IGNORED, seed=seed, batch=256)), tune)
     graph = to_onnx(net)
     report = check(net, Ranker(graph), judge, before=current.ranker)
     files = {"ranker.onnx": graph, "quantiles.npz": _pack(edges_s=quantiles.edges_s, watch_s=quantiles.watch_s)}
+    if base.space is not None:
+        whole_space = fit_space(log, 1.0, quantiles, content=space, plan=plan)
+        if whole_space is not None:
+            files["space.npz"] = pack(whole_space)
     whole = _item_to_item(log, 1.0, quantiles)
     if len(whole.video_ids):
         files["item_to_item.npz"] = _pack(
@@ -71,10 +83,20 @@ def make_release(log: EventLog, *, out: Path, current: FeedModel, space: str, se
         )
     name = f"model-{_digest(files)}"
     if report.failures:
-        return Release(name=name, report=report, directory=None)
-    save(out / name, _head(name, log, report, seed), files)
-    (out / name / "gates.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    return Release(name=name, report=report, directory=out / name)
+        return Release(name=name, report=report, space=space_report, directory=None)
+    save(out / name, _head(name, log, report, space_report, seed), files)
+    (out / name / "gates.json").write_bytes(msgspec.json.format(msgspec.json.encode([report, space_report])))
+    return Release(name=name, report=report, space=space_report, directory=out / name)
+
+
+def _with_space(log: EventLog, model: FeedModel, content: str, plan: TowerPlan) -> tuple[FeedModel, SpaceReport | None]:
+    """The model in a space learned from the first half, if that ranks the second half better than content does."""
+    learned = fit_space(log, 0.5, model.quantiles, content=content, plan=plan)
+    if learned is None:
+        return model, None
+    candidate = replace(model, space=learned)
+    report = judge_space(log, candidate, content=content, start=0.5)
+    return (candidate if report.earns_its_place else model), report
 
 
 def _impressions(log: EventLog, model: FeedModel, space: str) -> tuple[Impressions, Impressions, Impressions]:
@@ -99,15 +121,26 @@ def _item_to_item(log: EventLog, end: float, quantiles: WatchQuantiles) -> ItemT
     return neighbours(fit_ease(viewers[kept], at[kept], n_items=len(ids), strength=_EASE_STRENGTH), ids)
 
 
-def _head(name: str, log: EventLog, report: GateReport, seed: int) -> ModelFile:
+def _head(name: str, log: EventLog, report: GateReport, space: SpaceReport | None, seed: int) -> ModelFile:
     first, last = log.events[0].received_at_ms, log.events[-1].received_at_ms
     return ModelFile(
         name=name,
         feature_schema=SCHEMA,
         weights=Weights(),
         trained_on=f"{len(log.events)} watch events of {len(log.items)} videos, {first} to {last} (unix ms).",
-        worth=f"On the last 15 % of them: XGAUC {report.xgauc:.4f} (before: {report.xgauc_before}).",
+        worth=f"On the last 15 % of them: XGAUC {report.xgauc:.4f} (before: {report.xgauc_before}). "
+        + _worth_of(space),
         seed=seed,
+    )
+
+
+def _worth_of(space: SpaceReport | None) -> str:
+    if space is None:
+        return "In the content space: too few likes to learn one from."
+    used = "In a learned space" if space.earns_its_place else "In the content space"
+    return (
+        f"{used}: NDCG@10 of the next like {space.learned:.4f} learned, {space.content:.4f} content, difference "
+        f"[{space.low:.4f}, {space.high:.4f}] over {space.viewers} viewers of the second half."
     )
 
 

@@ -46,7 +46,7 @@ async def json_of(answer: aiohttp.ClientResponse, status: int = 200) -> Any:
 
 async def test_a_heartbeat_registers_the_pop_and_tells_the_operators_wish(client: Client) -> None:
     first = await json_of(await client.put("/internal/v1/pops/local-1", json=beat(), headers=POP))
-    assert first == {"state": "active", "purgeHead": 0}
+    assert (first["state"], first["purgeHead"]) == ("active", 0)
     drained = await client.put("/api/v1/pops/local-1/state", json={"state": "draining"}, headers=OPERATOR)
     assert drained.status == 204
     second = await json_of(await client.put("/internal/v1/pops/local-1", json=beat(), headers=POP))
