@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,13 @@ def response_directives(headers: CIMultiDict[str], *, targets: Sequence[str] = T
     for name in targets:
         if (lines := headers.getall(name, ())) and (targeted := _targeted(", ".join(lines))) is not None:
             return targeted
-    return _from_arguments(parse_directives(headers.getall("Cache-Control", ())), targeted=False)
+    return _untargeted(tuple(headers.getall("Cache-Control", ())))
+
+
+@functools.lru_cache(maxsize=256)
+def _untargeted(lines: tuple[str, ...]) -> ResponseDirectives:
+    """An origin says few different things: the same text is read once."""
+    return _from_arguments(parse_directives(lines), targeted=False)
 
 
 def _from_arguments(found: dict[str, str | None], *, targeted: bool) -> ResponseDirectives:

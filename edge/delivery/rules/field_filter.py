@@ -28,7 +28,9 @@ _NOT_UPDATED_BY_304 = HOP_BY_HOP | {"content-length", "content-encoding", "conte
 
 def end_to_end(headers: CIMultiDict[str], *, without: frozenset[str] = frozenset()) -> CIMultiDict[str]:
     """A copy without hop-by-hop fields, those Connection names, and `without` (lower case)."""
-    dropped = HOP_BY_HOP | without | _named_by_connection(headers)
+    dropped = HOP_BY_HOP | without
+    if "Connection" in headers:
+        dropped |= _named_by_connection(headers)
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
 
 

@@ -6,12 +6,15 @@ from multidict import CIMultiDict
 
 from edge.delivery.rules.structured_field import parse_list
 
+_FIELDS = ("Cache-Groups", "Surrogate-Key", "Cache-Tag", "Edge-Cache-Tag")
 MAX_TAGS = 128
 MAX_TAG_CHARS = 1024
 
 
 def surrogate_tags(headers: CIMultiDict[str]) -> tuple[str, ...]:
     """All tags, each once, in the order given; what is too long or too many is dropped."""
+    if headers.keys().isdisjoint(_FIELDS):
+        return ()
     tags: list[str] = []
     if groups := parse_list(", ".join(headers.getall("Cache-Groups", ()))):
         tags += [item.value for item in groups if isinstance(item.value, str)]

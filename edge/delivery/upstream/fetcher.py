@@ -73,6 +73,41 @@ Decided = tuple[Outcome, "Coroutine[Any, Any, None] | None"]
 """An outcome, and what is left to do to take its body in."""
 
 
+class _Flight:
+    """One fetch under way. Waiters wait for the event and not for the task: each may leave, and wakes in one step."""
+
+    def __init__(self) -> None:
+        self._decided = asyncio.Event()
+        self._outcome: Outcome | None = None
+        self._error: DeliveryError | None = None
+        self._is_abandoned = False
+
+    async def outcome(self) -> Outcome:
+        """Raises what ended the fetch."""
+        await self._decided.wait()
+        if self._outcome is None:
+            raise self._error or OriginBroke("the fetch was cancelled")
+        return self._outcome
+
+    def succeed(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._decided.set()
+        self._close_if_nobodys()
+
+    def abandon(self) -> None:
+        """Its leader has left: an answer for the leader alone is nobody's."""
+        self._is_abandoned = True
+        self._close_if_nobodys()
+
+    def _close_if_nobodys(self) -> None:
+        if self._is_abandoned and isinstance(self._outcome, Private):
+            self._outcome.exchange.close()
+
+    def fail(self, error: DeliveryError) -> None:
+        self._error = error
+        self._decided.set()
+
+
 class Fetcher:
     def __init__(
         self,
@@ -92,7 +127,7 @@ class Fetcher:
         self._source = source
         self._clock = clock
         self._spawn = spawn
-        self._flights: dict[str, asyncio.Future[Outcome]] = {}
+        self._flights: dict[str, _Flight] = {}
         self._private: OrderedDict[str, float] = OrderedDict()
 
     # -- single flight -----------------------------------------------------------------------------------------------
@@ -101,7 +136,7 @@ class Fetcher:
         """Get `ask` from the origin, together with others who want the same. Raises DeliveryError."""
         flight_key = self._flight_key(ask)
         while flight_key is not None and (flight := self._flights.get(flight_key)) is not None:
-            outcome = await asyncio.shield(flight)
+            outcome = await flight.outcome()
             if (joined := _joined(outcome, ask)) is not None:
                 return joined
             flight_key = _key_beside(flight_key, outcome, ask)
@@ -116,19 +151,19 @@ class Fetcher:
     async def _lead(
         self, flight_key: str | None, ask: Ask, validating: StoredResponse | None, interim: Interim | None
     ) -> Outcome:
-        flight: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        flight = _Flight()
         if flight_key is not None:
             self._flights[flight_key] = flight
         self._spawn(self._fly(flight, flight_key, ask, validating, interim))
         try:
-            return await asyncio.shield(flight)
+            return await flight.outcome()
         except asyncio.CancelledError:
-            flight.add_done_callback(_close_if_private)  # nobody is left to take it
+            flight.abandon()
             raise
 
     async def _fly(
         self,
-        flight: asyncio.Future[Outcome],
+        flight: _Flight,
         flight_key: str | None,
         ask: Ask,
         validating: StoredResponse | None,
@@ -138,22 +173,20 @@ class Fetcher:
             outcome, finish = await self._decide(ask, validating, interim)
         except BaseException as err:
             self._land(flight_key, flight)
-            told = err if isinstance(err, DeliveryError) else OriginBroke("the fetch was cancelled")
-            flight.set_exception(told)
-            flight.exception()  # the waiters may all be gone
+            flight.fail(err if isinstance(err, DeliveryError) else OriginBroke("the fetch was cancelled"))
             if not isinstance(err, DeliveryError):
                 raise
             return
         if isinstance(outcome, Private) or outcome.fill is None:
             self._land(flight_key, flight)
-        flight.set_result(outcome)
+        flight.succeed(outcome)
         if finish is not None:
             try:
                 await finish
             finally:
                 self._land(flight_key, flight)
 
-    def _land(self, flight_key: str | None, flight: asyncio.Future[Outcome]) -> None:
+    def _land(self, flight_key: str | None, flight: _Flight) -> None:
         if flight_key is not None and self._flights.get(flight_key) is flight:
             del self._flights[flight_key]
 
@@ -334,8 +367,3 @@ def _key_beside(flight_key: str, outcome: Outcome, ask: Ask) -> str | None:
     if isinstance(outcome, Private) or "\n" in flight_key or not outcome.stored.vary_names:
         return None
     return f"{ask.key}\n{vary_values(outcome.stored.vary_names, ask.headers)!r}"
-
-
-def _close_if_private(flight: asyncio.Future[Outcome]) -> None:
-    if not flight.cancelled() and flight.exception() is None and isinstance(outcome := flight.result(), Private):
-        outcome.exchange.close()
