@@ -6,7 +6,7 @@ first byte      median time to the first byte of a miss through the edge over th
 collapse        1000 concurrent misses of one object against a counting origin: how often was each slice fetched
 soak            [--soak SECONDS] wrk on a working set larger than the RAM tier: resident memory at start and end
 
-python -m bench.edge_miss [--objects 100] [--soak 60]
+    python -m bench.edge_miss [--objects 100] [--soak 60 [--pace-ms 20]] [--only soak]
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -130,47 +129,51 @@ def resident_mb(pid: int) -> float:
 
 
 SOAK_LUA = """
-math.randomseed(3)
+math.randomseed(%d)
 request = function()
   return wrk.format("GET", "/videos/s" .. math.floor(%d * math.random() ^ 2) .. ".mp4")
+end
+delay = function()
+  return %d
 end
 """
 
 
-def soak(work: Path, seconds: int) -> None:
+def soak(work: Path, seconds: int, pace_ms: int) -> None:
+    """Resident memory of the edge, once a tenth of the time, while it serves more than its RAM tier holds."""
     videos = work / "files" / "videos"
     videos.mkdir(parents=True, exist_ok=True)
     for number in range(SOAK_OBJECTS):
         (videos / f"s{number}.mp4").write_bytes(os.urandom(OBJECT_BYTES))
-    (work / "soak.lua").write_text(SOAK_LUA % SOAK_OBJECTS)
     origin_port, port = free_port(), free_port()
     edge = start_edge(work, f"http://127.0.0.1:{origin_port}", port, ram_bytes=RAM_BYTES)
     with running(start_origin(work, origin_port), origin_port), running(edge, port):
-        run = _wrk(work, port)
-        run(max(5, seconds // 6))  # fill the tiers
-        begin = resident_mb(edge.pid)
-        text = run(seconds)
-        end = resident_mb(edge.pid)
-    errors = [line.strip() for line in text.splitlines() if "errors" in line or "Non-2xx" in line]
+        _soak_load(work, port, max(5, seconds // 10), pace_ms, seed=1)  # fill the tiers
+        resident, sent, troubles = [resident_mb(edge.pid)], 0, ""
+        for step in range(10):
+            text = _soak_load(work, port, seconds // 10, pace_ms, seed=2 + step)
+            resident.append(resident_mb(edge.pid))
+            sent += int(text.partition(" requests in ")[0].split()[-1])
+            troubles += "".join(line for line in text.splitlines() if "errors" in line or "Non-2xx" in line)
     print(
-        f"soak {seconds} s, {OBJECT_BYTES * SOAK_OBJECTS / 1e6:.0f} MB working set, {RAM_BYTES / 1e6:.0f} MB of RAM: "
-        f"resident {begin:.0f} MB -> {end:.0f} MB; {errors or 'no errors'}"
+        f"soak {seconds} s, {OBJECT_BYTES * SOAK_OBJECTS / 1e6:.0f} MB working set, {RAM_BYTES / 1e6:.0f} MB of RAM, "
+        f"{sent} requests: resident MB {' '.join(f'{size:.0f}' for size in resident)}; {troubles or 'no errors'}"
     )
 
 
-def _wrk(work: Path, port: int) -> Callable[[int], str]:
-    def run(seconds: int) -> str:
-        command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", "-c64", f"-d{seconds}s", "-s", str(work / "soak.lua")]
-        done = subprocess.run([*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True)
-        return done.stdout
-
-    return run
+def _soak_load(work: Path, port: int, seconds: int, pace_ms: int, *, seed: int) -> str:
+    (work / "soak.lua").write_text(SOAK_LUA % (seed, SOAK_OBJECTS, pace_ms))
+    command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", "-c64", f"-d{seconds}s", "-s", str(work / "soak.lua")]
+    done = subprocess.run([*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, default=100)
     parser.add_argument("--soak", type=int, default=0, help="seconds; 600 for the issue's ten minutes")
+    parser.add_argument("--pace-ms", type=int, default=0, help="pause of each of the 64 connections of the soak")
+    parser.add_argument("--only", choices=("first_byte", "collapse", "soak"), help="one part")
     parser.add_argument("--serve-origin", type=int, metavar="PORT", help=argparse.SUPPRESS)
     parser.add_argument("--delay-ms", type=float, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -178,7 +181,7 @@ def main() -> int:
         uvloop.run(serve_slow_origin(options.serve_origin, options.delay_ms / 1000))
         return 0
     os.sched_setaffinity(0, {int(CLIENT_CORE)})  # the clock of these measurements shall not wander
-    for part in ("first_byte", "collapse", "soak"):
+    for part in (options.only,) if options.only else ("first_byte", "collapse", "soak"):
         with tempfile.TemporaryDirectory(prefix="popreel-bench-miss-") as folder:
             work = Path(folder)
             if part == "first_byte":
@@ -188,7 +191,7 @@ def main() -> int:
             elif part == "collapse":
                 asyncio.run(measure_collapse(work))
             elif options.soak:
-                soak(work, options.soak)
+                soak(work, options.soak, options.pace_ms)
     return 0
 
 

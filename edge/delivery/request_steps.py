@@ -23,6 +23,7 @@ from edge.delivery.ask import Ask, make_ask, parse_target
 from edge.delivery.decision import Decision, StaleCause, Step, decide, stale_allowed
 from edge.delivery.errors import DeliveryError, OriginBroke, OriginFailed, OriginTimeout, OriginUnreachable
 from edge.delivery.lane.link import link_of
+from edge.delivery.lane.protocol import method_of
 from edge.delivery.prefetcher import PrefetchOrder
 from edge.delivery.respond import EdgeResponse, body_of, relay_to, send
 from edge.delivery.rules import cache_status, cmsd
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from edge.delivery.delivery import Delivery
 
 READS = frozenset({"GET", "HEAD"})
+_SAFE = READS | {"OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"}
+"""Registered as safe; whatever else there is, and is yet to come, invalidates (RFC 9111 section 4.4)."""
 _MISS_CLASS = {
     None: Outcome.MISS_COLD,
     Departure.EVICTED: Outcome.MISS_EVICTED,
@@ -106,7 +109,7 @@ class RequestSteps:
         request = course.request
         dropped = self._dropped | {"authorization"} if self._settings.child_keys else self._dropped
         headers = without(request.headers, dropped)
-        ask = make_ask(request.method, request.raw_path, headers)
+        ask = make_ask(method_of(request), request.raw_path, headers)
         if (early := self._refuse(course, ask)) is not None:
             return early
         if ask.method not in READS:
@@ -133,7 +136,7 @@ class RequestSteps:
             return web.Response(status=204, headers=cors.preflight_fields(self._settings.cors_origin))
         if not may_embed([ask.headers[name] for name in ("Referer", "Origin") if name in ask.headers], self._embedders):
             raise Forbidden("this site may not embed these videos")
-        if self._settings.read_only and ask.method not in READS:
+        if ask.method == "CONNECT" or (self._settings.read_only and ask.method not in READS):
             raise MethodNotAllowed("media is only read: use GET or HEAD")
         course.signed = self._is_child(course.request) or self._delivery.gatekeeper.admit(ask.target)
         course.outcome = Outcome.ERROR
@@ -338,14 +341,15 @@ class RequestSteps:
         return await self._send_private(course, ask, private, Forward.METHOD)
 
     async def _invalidate(self, ask: Ask, headers: CIMultiDict[str]) -> None:
-        if ask.method in ("OPTIONS", "TRACE"):
+        if ask.method in _SAFE:
             return
         keys = {ask.key}
         for name in ("Location", "Content-Location"):
             if (value := headers.get(name, "")).startswith("/"):
                 keys.add(value)
         for key in keys:
-            self._delivery.store.drop_key(key, Departure.PURGED)
+            if self._delivery.fetcher.is_flying(key) or await self._delivery.store.find(key):
+                await self._delivery.purge(PurgeOrder(seq=0, url=key))  # siblings have it too, and fetches under way
         for group in parse_list(", ".join(headers.getall("Cache-Group-Invalidation", ()))) or ():
             if isinstance(group.value, str):
                 await self._delivery.purge(PurgeOrder(seq=0, tag=group.value))

@@ -7,9 +7,11 @@ only aiohttp can tell (chunked, upgrade, malformed) gives it the connection for 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from edge.delivery.lane.fast_lane import FastLane
@@ -24,7 +26,12 @@ MAX_WAITING_BYTES = 65_536
 WRITE_HIGH_BYTES = 256 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _BAD = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_NO_TUNNEL = b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
+_KNOWN_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"})
+_STAND_IN = b"POST"
+"""llhttp refuses methods it has no name for, a cache must not (RFC 9111 section 4.4): they go through it as this."""
 
 
 class EdgeProtocol(asyncio.Protocol):
@@ -49,6 +56,7 @@ class EdgeProtocol(asyncio.Protocol):
         "last_active_s",
         "stalled_bytes",
         "stalled_since_s",
+        "unknown_method",
     )
 
     def __init__(self, server: EdgeServer, lane: FastLane, make_inner: Callable[[], RequestHandler]) -> None:
@@ -71,6 +79,8 @@ class EdgeProtocol(asyncio.Protocol):
         """When the unfinished head in the buffer began."""
         self.stalled_since_s = 0.0
         self.stalled_bytes = 0
+        self.unknown_method = ""
+        """Of the request that aiohttp has, if aiohttp knows it under the stand-in's name; see `method_of`."""
 
     # -- asyncio.Protocol --------------------------------------------------------------------------------------------
 
@@ -189,6 +199,9 @@ class EdgeProtocol(asyncio.Protocol):
         if b"  " in line:  # llhttp would let it pass; RFC 9112 section 3 has single spaces
             self._refuse(_BAD)
             return
+        if line.startswith(b"CONNECT "):
+            self._refuse(_NO_TUNNEL)
+            return
         if block.framing is Framing.OPAQUE or not _is_request_line(line):
             self._go_sticky(data)
             return
@@ -196,7 +209,13 @@ class EdgeProtocol(asyncio.Protocol):
         self._busy = True
         self._body_left = max(0, end - len(data))
         self._buffer = data[end:]
-        self._feed(data[:end])
+        method = line[: line.index(b" ")]
+        if method in _KNOWN_METHODS or not self._server.relays_any_method:
+            self.unknown_method = ""
+            self._feed(data[:end])
+        else:
+            self.unknown_method = method.decode()
+            self._feed(_STAND_IN + data[len(method) : end])
 
     def _go_sticky(self, data: bytes) -> None:
         self._sticky = True
@@ -279,4 +298,12 @@ def _has_bare_line_feed(data: bytes) -> bool:
 def _is_request_line(line: bytes) -> bool:
     """Three parts and HTTP/1.1: then the body's framing is what RFC 9112 says it is."""
     parts = line.split(b" ")
-    return len(parts) == 3 and all(parts) and parts[2] == b"HTTP/1.1" and parts[0] not in (b"CONNECT", b"PRI")
+    if len(parts) != 3 or not all(parts) or parts[2] != b"HTTP/1.1":
+        return False
+    return _METHOD.fullmatch(parts[0]) is not None and parts[0] != b"PRI"
+
+
+def method_of(request: web.BaseRequest) -> str:
+    """The method as the client sent it."""
+    protocol = request.transport.get_protocol() if request.transport is not None else None
+    return (protocol.unknown_method if isinstance(protocol, EdgeProtocol) else "") or request.method

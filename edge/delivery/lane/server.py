@@ -47,10 +47,14 @@ _CLIENT_FAULTS = _ClientFaults()
 class EdgeServer:
     """Connections of one worker. `close` drains: requests under way get `drain_s`."""
 
-    def __init__(self, delivery: Delivery, make_inner: Callable[[], RequestHandler]) -> None:
+    def __init__(
+        self, delivery: Delivery, make_inner: Callable[[], RequestHandler], *, relays_any_method: bool
+    ) -> None:
         settings = delivery.settings
         self._delivery = delivery
         self._make_inner = make_inner
+        self.relays_any_method = relays_any_method
+        """Not where an application has routes of its own: a stand-in for an unknown method must not reach them."""
         self._max_connections = settings.max_connections
         self._header_timeout_s = settings.header_timeout_s
         self._keepalive_timeout_s = settings.keepalive_timeout_s
@@ -171,7 +175,7 @@ async def serve_edge(
     }
     if app is None:
         plain = web.Server(delivery.handle, auto_decompress=False, handler_cancellation=True, **options)
-        server = EdgeServer(delivery, plain)
+        server = EdgeServer(delivery, plain, relays_any_method=True)
         await server.listen(host=host, port=port, reuse_port=reuse_port, sock=sock, inner_close=plain.shutdown)
         return server
     runner = web.AppRunner(app, handler_cancellation=True, **options)
@@ -183,6 +187,6 @@ async def serve_edge(
         await runner.server.shutdown(drain_s)
         await runner.cleanup()
 
-    server = EdgeServer(delivery, runner.server)
+    server = EdgeServer(delivery, runner.server, relays_any_method=False)
     await server.listen(host=host, port=port, reuse_port=reuse_port, sock=sock, inner_close=close_app)
     return server

@@ -89,13 +89,6 @@ class ResponseStore:
         self._part(stored, why)
         self._save(stored.key)
 
-    def drop_key(self, key: str, why: Departure) -> None:
-        """Forget every variant of a URL (an unsafe method succeeded)."""
-        for stored in self.index.get(key):
-            self._part(stored, why)
-        self.index.set(key, ())
-        self._save(key)
-
     def _part(self, stored: StoredResponse, why: Departure) -> None:
         self.shelves.drop(stored.body_id)
         self._remember(stored.key, why)

@@ -204,6 +204,28 @@ def record(journal: PurgeJournal, **what) -> None:
         journal.note(purge)
 
 
+def test_a_long_journal_is_replaced_and_judges_as_before(tmp_path):
+    path = tmp_path / "purges.ndjson"
+    journal, sibling = (PurgeJournal(path, max_file_bytes=4000) for _ in range(2))
+    early = stored(key="/early", sequence=0)
+    for number in range(300):
+        record(journal, url=f"/v{number}", order=number)
+        for purge in sibling.read():
+            sibling.note(purge)
+    assert path.stat().st_size < 4200
+    assert sibling.head == journal.head == 300
+    for one in (journal, sibling):
+        assert one.verdict(early) is Verdict.KEEP  # they heard of every purge
+        assert one.verdict(stored(key="/v5", sequence=1)) is Verdict.GONE
+        assert one.verdict(stored(key="/v299", sequence=299)) is Verdict.GONE
+    reborn = PurgeJournal(path)
+    for purge in reborn.read():
+        reborn.note(purge)
+    assert (reborn.head, reborn.order_head) == (300, 299)
+    assert reborn.verdict(early) is Verdict.GONE  # what it may have missed counts as missed
+    assert reborn.verdict(stored(key="/v5", sequence=299)) is Verdict.KEEP
+
+
 def test_the_journal_judges_what_is_older_than_a_purge(tmp_path):
     journal = PurgeJournal(tmp_path / "purges.ndjson")
     before = stored(tags=("t",), sequence=journal.head)
