@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from edge.catalogue.origin_client import HttpCatalogueOrigin
 from edge.catalogue.replica import CatalogueReplica
+from edge.catalogue.verifier import ReplicaVerifier
 from edge.control.heartbeat import Heartbeat
 from edge.control.keys import RemoteKeys
 from edge.control.long_poll import follow
@@ -112,7 +113,7 @@ async def _open(settings: PopSettings, stack: AsyncExitStack, registry: Collecto
         session=session, origin_url=settings.origin_url, service_key=settings.service_key, clock_s=time.monotonic
     )
     stack.push_async_callback(users.close)
-    replica = await _open_replica(settings, stack, session, delivery)
+    replica = await _open_replica(settings, stack, session, delivery, registry)
     feed = await Feed.open(
         settings.feed,
         valkey=valkey,
@@ -155,8 +156,13 @@ async def _open(settings: PopSettings, stack: AsyncExitStack, registry: Collecto
 
 
 async def _open_replica(
-    settings: PopSettings, stack: AsyncExitStack, session: aiohttp.ClientSession, delivery: Delivery
+    settings: PopSettings,
+    stack: AsyncExitStack,
+    session: aiohttp.ClientSession,
+    delivery: Delivery,
+    registry: CollectorRegistry,
 ) -> CatalogueReplica:
+    origin = HttpCatalogueOrigin(session, base_url=settings.origin_url, service_key=settings.service_key)
     purging: set[asyncio.Task[object]] = set()
 
     def purge_media(video_id: int) -> None:
@@ -167,12 +173,15 @@ async def _open_replica(
 
     replica = CatalogueReplica(
         data_dir=settings.data_dir / "catalogue",
-        origin=HttpCatalogueOrigin(session, base_url=settings.origin_url, service_key=settings.service_key),
+        origin=origin,
         columns=FeedColumns(space=settings.feed.space),
         on_tombstone=purge_media,
     )
     await replica.open()
     stack.push_async_callback(replica.close)
+    verifier = ReplicaVerifier(replica, origin, every_s=settings.verify_s, registry=registry)
+    verifier.open()
+    stack.push_async_callback(verifier.close)
     return replica
 
 

@@ -51,4 +51,7 @@ class PopSettings(Settings, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     feed: Annotated[FeedSettings, Meta(description="Knobs of [feed].")] = FeedSettings()
     heartbeat_s: Annotated[float, Meta(ge=0.2, le=60, description="Seconds between heartbeats.")] = 2.0
+    verify_s: Annotated[
+        float, Meta(ge=0.1, le=3600, description="Seconds between checks of 1,000 videos against the origin's digest.")
+    ] = 10.0
     otlp_endpoint: Annotated[str, Meta(description="OTLP/HTTP traces URL; empty: no traces.")] = ""

@@ -70,8 +70,11 @@ class CatalogueJournal:
         offset, length = place
         return _decode(os.pread(self._fd, length, offset))
 
-    def rewrite(self, places: Iterable[Place], last: CatalogueChange) -> list[Place]:
-        """Keep only the payloads at `places` (and `last`, for its position), in a new file swapped in by rename."""
+    def rewritten(self, places: Iterable[Place], last: CatalogueChange) -> tuple[CatalogueJournal, list[Place]]:
+        """A new file under this one's name with only the payloads at `places` (and `last`, for its position).
+
+        This journal goes on reading its old file until it is closed, so the owner can swap journal and places at once.
+        """
         fresh = self._path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         other = CatalogueJournal(fresh)
@@ -86,9 +89,8 @@ class CatalogueJournal:
         other.append([last])
         os.fsync(other._fd)
         fresh.rename(self._path)
-        os.close(self._fd)
-        self._fd, self._end = other._fd, other._end
-        return moved
+        other._path = self._path
+        return other, moved
 
     def close(self) -> None:
         os.close(self._fd)

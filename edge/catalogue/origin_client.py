@@ -8,9 +8,10 @@ from typing import Protocol
 import aiohttp
 import msgspec
 
+from foundation.catalogue_checksum import LARGEST_ID
 from foundation.errors import Unavailable
 from foundation.settings import Secret
-from foundation.wire.catalogue import CatalogueChanges, CatalogueItem, SnapshotHead
+from foundation.wire.catalogue import CatalogueChanges, CatalogueItem, RangeDigest, SnapshotHead
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 
@@ -20,9 +21,11 @@ class CatalogueOrigin(Protocol):
 
     async def changes(self, *, after: int, limit: int, wait_ms: int) -> CatalogueChanges: ...
 
-    def snapshot(self) -> AsyncIterator[SnapshotHead | CatalogueItem]:
-        """The head first, then every item."""
+    def snapshot(self, *, after: int = 0, up_to: int = LARGEST_ID) -> AsyncIterator[SnapshotHead | CatalogueItem]:
+        """The head first, then every item of the range of ids."""
         ...
+
+    async def digest(self, *, after: int, limit: int) -> RangeDigest: ...
 
 
 class HttpCatalogueOrigin:
@@ -44,11 +47,23 @@ class HttpCatalogueOrigin:
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as err:
             raise Unavailable(f"the origin's change log: {type(err).__name__}") from err
 
-    async def snapshot(self) -> AsyncIterator[SnapshotHead | CatalogueItem]:
+    async def digest(self, *, after: int, limit: int) -> RangeDigest:
+        query = {"after": str(after), "limit": str(limit)}
+        url = f"{self._base_url}/internal/v1/catalogue/digest"
+        timeout = aiohttp.ClientTimeout(total=30)
+        try:
+            async with self._session.get(url, params=query, headers=self._headers, timeout=timeout) as reply:
+                _expect_ok(reply)
+                return msgspec.json.decode(await reply.read(), type=RangeDigest)
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as err:
+            raise Unavailable(f"the origin's digest: {type(err).__name__}") from err
+
+    async def snapshot(self, *, after: int = 0, up_to: int = LARGEST_ID) -> AsyncIterator[SnapshotHead | CatalogueItem]:
         timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
         url = f"{self._base_url}/internal/v1/catalogue/snapshot"
         try:
-            async with self._session.get(url, headers=self._headers, timeout=timeout) as reply:
+            query = {"after": str(after), "upTo": str(up_to)}
+            async with self._session.get(url, params=query, headers=self._headers, timeout=timeout) as reply:
                 _expect_ok(reply)
                 lines = _lines(reply.content)
                 yield msgspec.json.decode(await anext(lines, b""), type=SnapshotHead)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 500
 _WAIT_MS = 20_000
 _DECODED_ITEMS = 4096
+_RECENT_CHANGES = 20_000
 _COMPACT_BYTES = 64 * 1024 * 1024
 """Below this a journal is not worth rewriting."""
 
@@ -59,6 +60,8 @@ class CatalogueReplica:
         self._decoded: OrderedDict[int, CatalogueItem] = OrderedDict()
         self._live_bytes = 0
         self._seq = -1
+        self._recent: deque[tuple[int, int]] = deque(maxlen=_RECENT_CHANGES)
+        self._applying = asyncio.Lock()
         self._connected = False
         self._moved = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -90,16 +93,18 @@ class CatalogueReplica:
         """Details of a live video, with its newest counters; about 15 us when not among the last 4096 asked for."""
         item = self._decoded.get(video_id)
         if item is None:
-            place = self._places.get(video_id)
-            if place is None:
-                return None
-            item = self._journal.read(place).item
+            item = self.stored(video_id)
             if item is None:
                 return None
             self._decoded[video_id] = item
             if len(self._decoded) > _DECODED_ITEMS:
                 self._decoded.popitem(last=False)
         return item
+
+    def stored(self, video_id: int) -> CatalogueItem | None:
+        """As `item`, always from the journal, and nothing is remembered."""
+        place = self._places.get(video_id)
+        return self._journal.read(place).item if place is not None else None
 
     async def _follow(self) -> None:
         delay_s = self._retry_first_s
@@ -124,11 +129,17 @@ class CatalogueReplica:
         if got.floor > self._seq + 1 or got.head < self._seq:  # we were away too long, or the origin was restored
             await self._take_snapshot()
         elif got.changes:
-            await self._accept(got.changes)
-        await self._compact_if_worth()
+            async with self._applying:
+                await self._accept(got.changes)
+        async with self._applying:
+            await self._compact_if_worth()
 
     async def _take_snapshot(self) -> None:
         """Everything anew; what is not in the snapshot is gone."""
+        async with self._applying:
+            await self._take_all()
+
+    async def _take_all(self) -> None:
         head: SnapshotHead | None = None
         present: set[int] = set()
         batch: list[CatalogueChange] = []
@@ -161,6 +172,8 @@ class CatalogueReplica:
     def _apply(self, change: CatalogueChange, place: Place, *, replaying: bool = False) -> None:
         self._seq = max(self._seq, change.seq)
         video_id = int(change.video_id)
+        if change.seq >= 0:
+            self._recent.append((change.seq, video_id))
         if change.kind == "upsert" and change.item is not None:
             self._put(video_id, change.item, place)
         elif change.kind == "counters" and change.counters is not None:
@@ -202,8 +215,25 @@ class CatalogueReplica:
             return
         ids = list(self._places)
         end = CatalogueChange(seq=self._seq, kind="tombstone", video_id="0")
-        moved = await asyncio.to_thread(self._journal.rewrite, [self._places[v] for v in ids], end)
+        fresh, moved = await asyncio.to_thread(self._journal.rewritten, [self._places[v] for v in ids], end)
+        old, self._journal = self._journal, fresh
         self._places = dict(zip(ids, moved, strict=True))
+        old.close()
 
     def ids(self) -> Iterator[int]:
         return iter(self._places)
+
+    def changed_since(self, seq: int) -> frozenset[int] | None:
+        """Videos changed after a position of the log; None when that is longer ago than this remembers."""
+        if self._seq > seq and (not self._recent or self._recent[0][0] > seq + 1):
+            return None
+        return frozenset(video_id for number, video_id in self._recent if number > seq)
+
+    async def mend(self, items: Sequence[CatalogueItem], gone: Sequence[int]) -> None:
+        """Take these items as they are, and these videos out: what a comparison with the origin found."""
+        changes = [CatalogueChange(seq=-1, kind="upsert", video_id=item.id, item=item) for item in items]
+        changes += [CatalogueChange(seq=-1, kind="tombstone", video_id=str(video_id)) for video_id in gone]
+        async with self._applying:
+            for item in items:  # put() keeps a row whose vector it takes for the same: a damaged one must go
+                self.columns.remove(int(item.id))
+            await self._accept(tuple(changes))

@@ -88,3 +88,17 @@ class SnapshotHead(Wire, frozen=True, kw_only=True):
     seq: int
     """Follow the change log after this number."""
     count: int
+
+
+class RangeDigest(Wire, frozen=True, kw_only=True):
+    """Reply of GET /internal/v1/catalogue/digest?after=ID&limit=N: the videos with `after` < id <= `upTo`."""
+
+    seq: int
+    """Position of the change log that this is the state of."""
+    up_to: str
+    """Id of the last video of the range; beyond the last video of all, the largest id there can be."""
+    count: int
+    digest: str
+    """Sum of the videos' checksums (`foundation.catalogue_checksum`), decimal: order does not matter."""
+    last: bool
+    """Nothing comes after this range."""

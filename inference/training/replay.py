@@ -6,6 +6,7 @@ catalogue less what the viewer has rated; then the event updates taste and count
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -22,6 +23,7 @@ from inference.feed.row_index import RowIndex
 from inference.feed.taste import Taste, updated
 from inference.feed.viewer import ViewerState
 from inference.training.impressions import ImpressionLog
+from inference.training.paired import Paired, paired_over_groups
 
 LIKED, NEUTRAL, SKIPPED = 1, 0, -1
 
@@ -70,7 +72,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
-    """(m,) per liked event: rank 0..k-1 or -1, its viewer, how many liked items the viewer had before."""
+    """(m,) per liked event: rank 0..k-1 or -1, its viewer, how many events of any kind the viewer had before."""
 
     rank: NDArray[np.int64]
     viewer: NDArray[np.int64]
@@ -85,24 +87,23 @@ class ReplayResult:
         """(m,) per event; one relevant item each."""
         return np.where(self.rank >= 0, 1 / np.log2(np.maximum(self.rank, 0) + 2), 0.0)
 
-    def viewer_mean_ndcg(self) -> tuple[float, float, float]:
+    def hits(self) -> NDArray[np.float64]:
+        """(m,) 1 where the liked item was among the k."""
+        return (self.rank >= 0).astype(np.float64)
+
+    def viewer_mean_ndcg(self) -> Paired:
         """Mean over viewers, with a 95 % bootstrap interval over viewers (seeded)."""
-        _, at = np.unique(self.viewer, return_inverse=True)
-        means = np.bincount(at, weights=self.ndcg()) / np.bincount(at)
-        rng = np.random.default_rng(0)
-        draws = means[rng.integers(len(means), size=(2000, len(means)))].mean(axis=1)
-        low, high = np.quantile(draws, [0.025, 0.975])
-        return float(means.mean()), float(low), float(high)
+        return paired_over_groups(self.ndcg(), self.viewer)
 
 
 def replay(
     predictor: Predictor, *, warm_up: Interactions, test: Interactions, n_items: int, k: int = 10
 ) -> ReplayResult:
     """Learn `warm_up` event by event, then predict and learn `test`."""
-    liked: dict[int, int] = {}
+    before: Counter[int] = Counter()
     for viewer, item, at_s, verdict in _rows(warm_up, np.arange(len(warm_up))):
         predictor.learn(viewer, item, verdict, now_s=at_s)
-        liked[viewer] = liked.get(viewer, 0) + (verdict == LIKED)
+        before[viewer] += 1
     ranks: list[tuple[int, int, int]] = []
     covered: set[int] = set()
     for viewer, positions in test.moments():
@@ -111,10 +112,10 @@ def replay(
             top = predictor.top(viewer, k, now_s=float(test.at_s[positions[0]]))
             covered.update(top)
             place = {item: number for number, item in enumerate(top)}
-            ranks += [(place.get(item, -1), viewer, liked.get(viewer, 0)) for item in targets]
+            ranks += [(place.get(item, -1), viewer, before[viewer]) for item in targets]
         for _, item, at_s, verdict in _rows(test, positions):
             predictor.learn(viewer, item, verdict, now_s=at_s)
-            liked[viewer] = liked.get(viewer, 0) + (verdict == LIKED)
+        before[viewer] += len(positions)
     table = np.array(ranks, np.int64)
     return ReplayResult(rank=table[:, 0], viewer=table[:, 1], history=table[:, 2], coverage=len(covered) / n_items)
 

@@ -10,12 +10,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from foundation.catalogue_checksum import LARGEST_ID, RANGE_DIGEST
 from foundation.http.endpoint import Access, Call, endpoint, render
 from foundation.stores.listener import Listener
 from foundation.stores.outbox import LOG_CHANNEL
 from foundation.stores.postgres import Shards
 from foundation.wire import Wire
-from foundation.wire.catalogue import SnapshotHead
+from foundation.wire.catalogue import RangeDigest, SnapshotHead
 from foundation.wire.pops import Revocation, Revocations
 from origin.accounts.tokens import AccessTokens
 from origin.catalogue.projection import CATALOGUE_HEAD, REVOCATIONS_HEAD
@@ -28,6 +29,18 @@ class ChangesQuery(Wire, frozen=True, kw_only=True):
     after: Annotated[int, Meta(ge=0)] = 0
     limit: Annotated[int, Meta(ge=1, le=2000)] = 500
     wait_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
+
+
+class RangeQuery(Wire, frozen=True, kw_only=True):
+    after: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=5000)] = 1000
+
+
+class SnapshotQuery(Wire, frozen=True, kw_only=True):
+    """A part of the ids, for a PoP that mends its replica; by default everything."""
+
+    after: Annotated[int, Meta(ge=0)] = 0
+    up_to: Annotated[int, Meta(ge=0)] = LARGEST_ID
 
 
 class RawChange(Wire, frozen=True, kw_only=True):
@@ -87,11 +100,13 @@ class CatalogueRoutes:
         "GET",
         "/internal/v1/catalogue/snapshot",
         summary="Everything published now, as NDJSON",
+        query=SnapshotQuery,
         reply_type="application/x-ndjson",
         access=Access.SERVICE,
     )
     async def snapshot(self, call: Call[None]) -> web.StreamResponse:
         """First line `wire.catalogue.SnapshotHead`, then one `CatalogueItem` a line."""
+        query: SnapshotQuery = call.query
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
         async with (
             self._shards.control() as connection,
@@ -99,17 +114,46 @@ class CatalogueRoutes:
         ):
             head = await connection.fetchrow(
                 """select coalesce((select seq from log_heads where name = $1), 0) as seq,
-                       (select count(*) from catalogue_items) as count""",
+                       (select count(*) from catalogue_items where video_id > $2 and video_id <= $3) as count""",
                 CATALOGUE_HEAD,
+                query.after,
+                query.up_to,
             )
             await response.prepare(call.request)
             await response.write(msgspec.json.encode(SnapshotHead(seq=head["seq"], count=head["count"])) + b"\n")
-            cursor = await connection.cursor("select item from catalogue_items order by video_id")
+            cursor = await connection.cursor(
+                "select item from catalogue_items where video_id > $1 and video_id <= $2 order by video_id",
+                query.after,
+                query.up_to,
+            )
             while rows := await cursor.fetch(200):
                 # jsonb text has no raw line breaks: one item is one line
                 await response.write("".join(row["item"] + "\n" for row in rows).encode())
         await response.write_eof()
         return response
+
+    @endpoint(
+        "GET",
+        "/internal/v1/catalogue/digest",
+        summary="Checksum of a range of what is published now",
+        query=RangeQuery,
+        reply=RangeDigest,
+        access=Access.SERVICE,
+    )
+    async def digest(self, call: Call[None]) -> RangeDigest:
+        """PoPs walk the ids with it and compare; about 10 us an item here."""
+        query: RangeQuery = call.query
+        async with self._shards.control() as connection, connection.transaction(isolation="repeatable_read"):
+            seq = await connection.fetchval("select seq from log_heads where name = $1", CATALOGUE_HEAD)
+            row = await connection.fetchrow(RANGE_DIGEST, query.after, query.limit)
+        last = row["count"] < query.limit
+        return RangeDigest(
+            seq=seq or 0,
+            up_to=str(LARGEST_ID if last else row["up_to"]),
+            count=row["count"],
+            digest=str(row["digest"]),
+            last=last,
+        )
 
     @endpoint(
         "GET",

@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from foundation.catalogue_checksum import checksum
+from foundation.wire.catalogue import CatalogueItem
 from packager import package
 from popreel.embedded.object_store import ObjectStoreAccess
 from popreel.embedded.valkey import EmbeddedValkey
@@ -123,6 +126,17 @@ async def test_the_catalogue_tells_pops_the_whole_item_densely_numbered(origin: 
     lines = snapshot.decode().splitlines()
     assert len(lines) == 2
     assert f'"id": "{video_id}"' in lines[1]
+
+
+async def test_the_digest_is_the_sum_of_the_published_videos_checksums(origin: Origin, video_id: str) -> None:
+    _, snapshot = await origin.call("GET", "/internal/v1/catalogue/snapshot", SERVICE)
+    items = [msgspec.json.decode(line, type=CatalogueItem) for line in snapshot.splitlines()[1:]]
+    whole = await origin.ok("GET", "/internal/v1/catalogue/digest", SERVICE)
+    assert (whole["count"], whole["digest"], whole["last"]) == (len(items), str(sum(map(checksum, items))), True)
+    beyond = await origin.ok("GET", f"/internal/v1/catalogue/digest?after={video_id}", SERVICE)
+    assert (beyond["count"], beyond["digest"]) == (0, "0")
+    _, part = await origin.call("GET", f"/internal/v1/catalogue/snapshot?after={video_id}", SERVICE)
+    assert len(part.splitlines()) == 1
 
 
 async def test_events_count_exactly_once_however_often_they_are_sent(origin: Origin, video_id: str) -> None:

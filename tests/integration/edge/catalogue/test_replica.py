@@ -223,10 +223,12 @@ def test_a_rewritten_journal_keeps_the_live_items_and_the_position(tmp_path: Pat
     journal = CatalogueJournal(tmp_path / "j")
     changes = [CatalogueChange(seq=n, kind="upsert", video_id=str(n), item=item(n)) for n in range(1, 6)]
     places = journal.append(changes)
-    moved = journal.rewrite(places[3:], CatalogueChange(seq=9, kind="tombstone", video_id="0"))
-    assert journal.read(moved[0]) == changes[3]
-    journal.append([CatalogueChange(seq=10, kind="tombstone", video_id="4")])
+    fresh, moved = journal.rewritten(places[3:], CatalogueChange(seq=9, kind="tombstone", video_id="0"))
+    assert fresh.read(moved[0]) == changes[3]
+    assert journal.read(places[0]) == changes[0], "who still holds old places reads the old file"
     journal.close()
+    fresh.append([CatalogueChange(seq=10, kind="tombstone", video_id="4")])
+    fresh.close()
     again = CatalogueJournal(tmp_path / "j")
     assert [(c.seq, c.kind) for c, _ in again.replay()] == [
         (4, "upsert"),
