@@ -5,10 +5,13 @@ An id is an int inside Python and Postgres and a decimal string on the wire (JSO
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
-from typing import NewType
+from typing import Annotated, NewType
+
+from msgspec import Meta
 
 from foundation.errors import BadInput
 
@@ -21,6 +24,12 @@ EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z; 41 bits of ms last until 2
 _NODE_BITS = 10
 _SEQUENCE_BITS = 12
 MAX_ID = 2**63 - 1
+ID_PATTERN = "^(?:[1-9][0-9]{0,17}|[1-8][0-9]{18}|9[01][0-9]{17})$"
+"""The wire form, for schemas: no sign, no leading zero (one id, one text, one cache key), below 2**63."""
+ID_IN_PATH = ID_PATTERN[1:-1]
+"""The same inside a route: `{id:...}`; for paths that must not match anything else."""
+IdText = Annotated[str, Meta(pattern=ID_PATTERN)]
+"""An id in a body or query."""
 
 
 class Snowflake:
@@ -56,8 +65,11 @@ def created_ms(snowflake: int) -> int:
     return (snowflake >> (_NODE_BITS + _SEQUENCE_BITS)) + EPOCH_MS
 
 
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+
 def parse_id(text: str) -> int:
-    """The id behind its wire form: 1 to 19 ASCII digits. Raises BadInput."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= MAX_ID):
+    """The id behind its wire form: 1 to 19 ASCII digits, the first not 0. Raises BadInput."""
+    if not _ID.fullmatch(text) or int(text) > MAX_ID:
         raise BadInput(f"{text[:40]!r} is not an id: ids are decimal numbers in a string")
     return int(text)

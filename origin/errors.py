@@ -1,7 +1,7 @@
 """The origin's errors, leaves of `foundation.errors`.
 
 BadInput         TooYoung
-Conflict         UsernameTaken, UploadIncomplete, UploadClosed, SoundNotReady
+Conflict         UsernameTaken, UploadIncomplete, UploadClosed, StateConflict, SoundNotReady, Yourself
 NotFound         UnknownVideo, UnknownUser, UnknownComment, UnknownSound
 Gone             UploadExpired
 Forbidden        NotYours, Blocked, AccountBanned, TeenRestricted, RemixRefused
@@ -77,6 +77,11 @@ class SoundNotReady(Conflict):
 class RemixRefused(Forbidden):
     code = "remix-refused"
     title = "This video cannot be used in yours"
+
+
+class Yourself(Conflict):
+    code = "yourself"
+    title = "This is yourself"
 
 
 class NotYours(Forbidden):

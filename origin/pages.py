@@ -18,9 +18,14 @@ from foundation.wire import Wire
 K = TypeVar("K")
 
 
+Cursor = Annotated[str, Meta(description="`nextCursor` of the page before", extra_json_schema={"format": "cursor"})]
+"""Opaque: its bound is checked by `decode_cursor`, which is the only reader."""
+_MAX_CURSOR_CHARS = 200
+
+
 class PageQuery(Wire, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    cursor: Annotated[str, Meta(max_length=200)] = ""
+    cursor: Cursor = ""
 
 
 def encode_cursor(key: object) -> str:
@@ -32,6 +37,8 @@ def decode_cursor(cursor: str, key_type: type[K]) -> K | None:
     """The key inside, or None for the first page. Raises BadInput."""
     if not cursor:
         return None
+    if len(cursor) > _MAX_CURSOR_CHARS:
+        raise BadInput("cursor: this is not one we gave; begin without it")
     try:
         return msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=key_type)
     except (msgspec.DecodeError, binascii.Error, ValueError) as err:

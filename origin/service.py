@@ -53,7 +53,8 @@ from origin.stores import Stores, open_stores
 from origin.uploads.ingredients import Pantry
 from origin.uploads.routes import UploadRoutes
 from origin.uploads.rules import UploadRules
-from origin.uploads.tus import TusRoutes, TusStore, announce_tus
+from origin.uploads.tus import TusRoutes, announce_tus
+from origin.uploads.tus_store import TusStore
 from origin.uploads.upload_store import UploadStore
 from origin.uploads.uploads import Uploads
 
@@ -68,7 +69,7 @@ async def compose(settings: OriginSettings) -> AsyncIterator[web.Application]:
     ):
         tokens = AccessTokens(keys, life_s=settings.access_life_s, clock_s=stores.clock_s)
         revoked = Revoked(clock_s=stores.clock_s)
-        app = new_app("origin", ready=lambda: _ready(stores))
+        app = new_app("origin", ready=lambda: _ready(stores), limits=upload_limits(settings))
         app.on_response_prepare.append(announce_limits)
         app.on_response_prepare.append(announce_tus)
         guard = TokenGuard(
@@ -218,6 +219,16 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         RelationRoutes(shards),
         MediaRoutes(videos=videos, objects=stores.objects, access=media, service_keys=settings.service_keys),
     ]
+
+
+def upload_limits(settings: OriginSettings) -> dict[str, dict[str, int]]:
+    """What init refuses, said in the document before anybody asks."""
+    duration = {"minimum": settings.min_duration_ms, "maximum": settings.max_duration_ms}
+    return {
+        "UploadInit.filesize": {"minimum": 1, "maximum": settings.max_file_bytes},
+        "UploadInit.durationMs": duration,
+        "UploadInit.duration_ms": duration,
+    }
 
 
 async def _ready(stores: Stores) -> None:

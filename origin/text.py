@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 
 _KEPT = "\n\t"
+VISIBLE = r"[^\s\u0000-\u001f\u007f-\u00a0\u1680\u2000-\u200a\u2028-\u202f\u205f\u3000]"
+"""JSON Schema pattern of a text of which something is left by `clean_text(text).strip()`."""
 
 
 def clean_text(text: str) -> str:

@@ -51,6 +51,14 @@ class PlatformSettings(Settings, frozen=True, kw_only=True):
     start_deadline_s: Annotated[
         float, Meta(ge=1, le=600, description="Seconds each process has to become ready. Raise it on a slow disk.")
     ] = 60.0
+    hang_after_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="A process that has not answered for so long hangs: killed, started again, s; 0: never.",
+        ),
+    ] = 60.0
 
 
 def platform_settings(*, file: Path | None, environ: Mapping[str, str]) -> PlatformSettings:

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import xxhash
 
-from edge.events.spool import EventSpool, Spooled
+from edge.events.spool import START, EventSpool, Spooled
 from foundation.errors import BadInput, Unavailable
 from foundation.settings import Secret
 from foundation.wire.events import EventBatch, EventReceipt
@@ -84,6 +84,8 @@ class EventForwarder:
         self._batch = batch
         self._retry_first_s, self._retry_most_s = retry_first_s, retry_most_s
         self._task: asyncio.Task[None] | None = None
+        self._after = START
+        """Where this pass over the spool stands; beyond the start only while events before it wait."""
         self.counts = ForwarderCounts()
 
     def open(self) -> None:
@@ -108,23 +110,39 @@ class EventForwarder:
                 delay_s = min(delay_s * 2, self._retry_most_s)
 
     async def forward_once(self, *, wait_ms: int) -> int:
-        """Send the oldest batch, if there is one; how many events left the spool. Raises Unavailable."""
-        spooled = await self._spool.oldest(self._batch, wait_ms=wait_ms)
-        if not spooled.ids:
-            return 0
-        if spooled.events:
-            await self._deliver(spooled)
-        self.counts.refused += spooled.broken
-        await self._spool.acknowledge(spooled.ids)
-        return len(spooled.ids)
+        """Send the next batch, if there is one; how many events left the spool. Raises Unavailable.
 
-    async def _deliver(self, spooled: Spooled) -> None:
-        batch = EventBatch(batch_id=self._batch_id(spooled), events=spooled.events)
+        Events whose shard the origin cannot write now stay, and those behind them go first; once the end of the
+        spool is reached, Unavailable is raised for the ones left, and the next call begins with the oldest again.
+        """
+        left_some = self._after != START
+        spooled = await self._spool.oldest(self._batch, wait_ms=None if left_some else wait_ms, after=self._after)
+        if not spooled.ids and not spooled.broken:
+            self._after = START
+            if left_some:
+                raise Unavailable("part of the origin's database is away or being moved")
+            return 0
+        waiting = await self._deliver(spooled) if spooled.events else ()
+        kept = {spooled.ids[position] for position in waiting}
+        done = [entry_id for entry_id in (*spooled.ids, *spooled.broken) if entry_id not in kept]
+        self.counts.refused += len(spooled.broken)
+        if done:
+            await self._spool.acknowledge(done)
+        if waiting:
+            self._after = spooled.ids[-1]
+        return len(done)
+
+    async def _deliver(self, spooled: Spooled) -> tuple[int, ...]:
+        """Positions of the events that must wait."""
+        batch = EventBatch(batch_id=self._batch_id(spooled), events=spooled.events, partly=True)
         try:
-            await self._origin.deliver(batch)
-            self.counts.sent += len(spooled.events)
+            receipt = await self._origin.deliver(batch)
         except BadInput as err:
             await self._deliver_singly(spooled, err)
+            return ()
+        waiting = tuple(position for position in receipt.waiting if 0 <= position < len(spooled.events))
+        self.counts.sent += len(spooled.events) - len(waiting)
+        return waiting
 
     async def _deliver_singly(self, spooled: Spooled, err: BadInput) -> None:
         """One bad event must not hold up the rest: find it, count it, let it go."""

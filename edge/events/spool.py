@@ -15,17 +15,18 @@ from foundation.stores.round_trips import Command, RoundTrips
 from foundation.wire.events import WatchEvent
 
 STREAM = "events:watch"
+START = b"0-0"
 _FIELD = b"e"
 _decode = msgspec.json.Decoder(WatchEvent).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spooled:
-    """Entries in order; `broken` could not be read and are acknowledged with the rest (and counted by the caller)."""
+    """Entries in order: `events` lie under `ids`; `broken` ones could not be read and are only acknowledged."""
 
     ids: tuple[bytes, ...]
     events: tuple[WatchEvent, ...]
-    broken: int
+    broken: tuple[bytes, ...] = ()
 
 
 class EventSpool:
@@ -60,21 +61,24 @@ class EventSpool:
             pipe.execute_command(*command)
         return await pipe.execute()
 
-    async def oldest(self, count: int, *, wait_ms: int) -> Spooled:
-        """Up to `count` entries from the start of the stream; waits for the first. Raises Unavailable."""
+    async def oldest(self, count: int, *, wait_ms: int | None, after: bytes = START) -> Spooled:
+        """Up to `count` entries after `after`; waits for the first unless `wait_ms` is None. Raises Unavailable."""
         try:
-            got: Any = await self._valkey.xread({STREAM: "0-0"}, count=count, block=wait_ms)
+            got: Any = await self._valkey.xread({STREAM: after}, count=count, block=wait_ms)
         except (RedisError, OSError, TimeoutError) as err:
             raise Unavailable(f"the spool: {type(err).__name__}") from err
         entries = got[0][1] if got else []
+        ids: list[bytes] = []
         events: list[WatchEvent] = []
-        for _, fields in entries:
+        broken: list[bytes] = []
+        for entry_id, fields in entries:
             try:
                 events.append(_decode(fields[_FIELD]))
             except (KeyError, msgspec.DecodeError):
-                continue
-        ids = tuple(entry_id for entry_id, _ in entries)
-        return Spooled(ids=ids, events=tuple(events), broken=len(ids) - len(events))
+                broken.append(entry_id)
+            else:
+                ids.append(entry_id)
+        return Spooled(ids=tuple(ids), events=tuple(events), broken=tuple(broken))
 
     async def acknowledge(self, ids: Sequence[bytes]) -> None:
         """Forget entries the origin has. Raises Unavailable (they are then sent again)."""

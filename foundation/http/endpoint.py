@@ -14,8 +14,9 @@ reply encoded. The method decides nothing about HTTP; errors are raised and beco
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -85,6 +86,16 @@ Method = Callable[[Call[Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A request or response header, for the OpenAPI document; handlers read and write headers themselves."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """What the decorator was given; OpenAPI is rendered from it."""
 
@@ -104,6 +115,11 @@ class Endpoint:
     problems: tuple[type[PopreelError], ...]
     max_body_bytes: int
     body_optional: bool
+    body_described_by: Any
+    headers: tuple[Header, ...]
+    reply_headers: tuple[Header, ...]
+    path_schemas: Mapping[str, Mapping[str, Any]]
+    also: Mapping[int, str]
     internal: bool
 
 
@@ -123,12 +139,18 @@ def endpoint(
     tag: str = "",
     max_body_bytes: int = MAX_JSON_BYTES,
     body_optional: bool = False,
+    body_described_by: Any = None,
+    headers: Iterable[Header] = (),
+    reply_headers: Iterable[Header] = (),
+    path_schemas: Mapping[str, Mapping[str, Any]] | None = None,
+    also: Mapping[int, str] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
     """Mark a method as an endpoint.
 
     `body` is a type msgspec can decode (None: the handler reads the request itself; then `body_type` documents it);
-    with `body_optional` no body counts as `{}`.
-    `reply` None with status 204 means no content. Paths under /internal/ stay out of the public OpenAPI document.
+    with `body_optional` no body counts as `{}`. `body_described_by` is the type the document shows where `body` is
+    msgspec.Raw or None. `path_schemas` describes segments that are not ids, `also` further statuses that are no
+    problems (206, 304). Paths under /internal/ stay out of the public OpenAPI document.
     """
 
     def mark(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -149,6 +171,11 @@ def endpoint(
             problems=tuple(problems),
             max_body_bytes=max_body_bytes,
             body_optional=body_optional,
+            body_described_by=body_described_by,
+            headers=tuple(headers),
+            reply_headers=tuple(reply_headers),
+            path_schemas=dict(path_schemas or {}),
+            also=dict(also or {}),
             internal=path.startswith("/internal/"),
         )
         handler.__endpoint__ = spec  # type: ignore[attr-defined]  # functions take attributes
@@ -192,11 +219,48 @@ def _handler(spec: Endpoint, method: Method, guard: Guard) -> Callable[[web.Requ
     return handle
 
 
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # the escape itself, not an escaped backslash before "u0000"
+
+
 def _decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+    """Raises BadInput. NUL characters are dropped: no text means one, and Postgres stores none."""
+    if b"\\u0000" in raw:
+        raw = _NUL.sub(rb"\1", raw)
     try:
         return decode(raw)
-    except msgspec.DecodeError as err:  # ValidationError is one of them
+    except msgspec.ValidationError as err:
+        if (whole := _with_whole_numbers(raw)) is not None:
+            return _decode_body(whole, decode)
         raise BadInput(f"body: {err}") from err
+    except msgspec.DecodeError as err:
+        raise BadInput(f"body: {err}") from err
+    except RecursionError:
+        raise BadInput("body: nested too deeply") from None
+
+
+def _with_whole_numbers(raw: bytes) -> bytes | None:
+    """The document with 15000.0 as 15000, None if it has no such number.
+
+    To JSON Schema they are the same integer, and languages whose only number is a float write the first.
+    """
+    found = False
+
+    def whole(value: Any) -> Any:
+        nonlocal found
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            found = True
+            return int(value)
+        if isinstance(value, list):
+            return [whole(item) for item in value]
+        if isinstance(value, dict):
+            return {key: whole(item) for key, item in value.items()}
+        return value
+
+    try:
+        document = whole(msgspec.json.decode(raw))
+    except (msgspec.DecodeError, RecursionError):  # a struct is refused at its first wrong member, before the rest
+        return None
+    return msgspec.json.encode(document) if found else None
 
 
 async def _read_json(request: web.Request, spec: Endpoint) -> bytes:
@@ -224,7 +288,8 @@ async def _read_json(request: web.Request, spec: Endpoint) -> bytes:
 
 def _decode_query(request: web.Request, query: type[msgspec.Struct]) -> msgspec.Struct:
     try:
-        return msgspec.convert(dict(request.query), query, strict=False)
+        given = {name: value.replace("\x00", "") for name, value in request.query.items()}
+        return msgspec.convert(given, query, strict=False)
     except msgspec.ValidationError as err:
         raise BadInput(f"query: {err}") from err
 

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
 
 import msgspec
 
-from foundation.errors import BadInput, Forbidden, PopreelError, TooLarge, Unauthenticated, UnsupportedMedia
-from foundation.http.endpoint import Access, Endpoint
+from foundation.errors import (
+    BadInput,
+    Forbidden,
+    NotFound,
+    PopreelError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+)
+from foundation.http.endpoint import Access, Endpoint, Header
 from foundation.http.problem import PROBLEM_JSON
+from foundation.ids import ID_PATTERN
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)(?::([^{}]*(?:\{[^{}]*\}[^{}]*)*))?\}")  # {id} or {id:regex}
+
+_IS_ID = re.compile(r"id|seq|\w+(?:Id|_id)")
+
+_RETRY_AFTER = {"description": "Seconds to wait", "required": True, "schema": {"type": "integer", "minimum": 1}}
+_PROBLEM_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "The scheme to use", "required": True, "schema": {"type": "string"}}},
+    429: {"Retry-After": _RETRY_AFTER},
+    503: {"Retry-After": _RETRY_AFTER},
+}
 
 _PROBLEM = {
     "type": "object",
@@ -30,12 +49,25 @@ _PROBLEM = {
 }
 
 
-def document(endpoints: Iterable[Endpoint], *, title: str, version: str, description: str = "") -> dict[str, Any]:
+MemberLimits = Mapping[str, Mapping[str, Any]]
+"""By "Component.member": keywords that hold in one installation (`{"UploadInit.filesize": {"maximum": ...}}`)."""
+
+
+def document(
+    endpoints: Iterable[Endpoint],
+    *,
+    title: str,
+    version: str,
+    description: str = "",
+    limits: MemberLimits | None = None,
+) -> dict[str, Any]:
     """The OpenAPI document of the public endpoints (internal ones are left out)."""
     public = [spec for spec in endpoints if not spec.internal]
-    types = [t for spec in public for t in (spec.body, spec.reply) if t is not None and not isinstance(t, str)]
+    types = [t for spec in public for t in (_body_of(spec), spec.reply) if t is not None and not isinstance(t, str)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     schema_of = dict(zip(map(id, types), schemas, strict=True))
+    for member, keywords in (limits or {}).items():
+        _limit(components, member, keywords)
     paths: dict[str, dict[str, Any]] = {}
     for spec in public:
         paths.setdefault(_PARAMETER.sub(r"{\1}", spec.path), {})[spec.method.lower()] = _operation(spec, schema_of)
@@ -53,22 +85,35 @@ def document(endpoints: Iterable[Endpoint], *, title: str, version: str, descrip
     }
 
 
+def _limit(components: dict[str, Any], member: str, keywords: Mapping[str, Any]) -> None:
+    """Put `keywords` where the member's own bounds are (an optional member has them in a branch of anyOf)."""
+    name, _, field = member.partition(".")
+    schema = components[name]["properties"][field]
+    for branch in schema.get("anyOf", [schema]):
+        if branch.get("type") != "null":
+            branch.update(keywords)
+
+
+def _body_of(spec: Endpoint) -> Any:
+    return spec.body_described_by if spec.body_described_by is not None else spec.body
+
+
 def _operation(spec: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": spec.operation_id,
         "summary": spec.summary,
         "tags": [spec.tag or _tag_of(spec.path)],
-        "parameters": [*_path_parameters(spec), *_query_parameters(spec)],
-        "responses": {str(spec.status): _reply(spec, schema_of), **_problems(spec)},
+        "parameters": [*_path_parameters(spec), *_query_parameters(spec), *_header_parameters(spec)],
+        "responses": {str(spec.status): _reply(spec, schema_of), **_also(spec), **_problems(spec)},
     }
     if spec.description:
         operation["description"] = spec.description
-    if spec.body is not None:
-        content = {spec.body_type: {"schema": schema_of[id(spec.body)]}}
+    if (body := _body_of(spec)) is not None:
+        content = {spec.body_type: {"schema": schema_of[id(body)]}}
         operation["requestBody"] = {"required": not spec.body_optional, "content": content}
     elif spec.body_type != "application/json":
         content = {spec.body_type: {"schema": {"type": "string", "format": "binary"}}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not spec.body_optional, "content": content}
     if spec.access is Access.USER:
         operation["security"] = [{"user": []}]
     elif spec.access is Access.OPERATOR:
@@ -87,8 +132,12 @@ def _path_parameters(spec: Endpoint) -> list[dict[str, Any]]:
     parameters = []
     for match in _PARAMETER.finditer(spec.path):
         schema: dict[str, Any] = {"type": "string", "minLength": 1}
-        if match.group(2):
+        if match.group(1) in spec.path_schemas:
+            schema = {"type": "string", **spec.path_schemas[match.group(1)]}
+        elif match.group(2):
             schema["pattern"] = f"^{match.group(2)}$"
+        elif _IS_ID.fullmatch(match.group(1)):
+            schema["pattern"] = ID_PATTERN
         parameters.append({"name": match.group(1), "in": "path", "required": True, "schema": schema})
     return parameters
 
@@ -107,24 +156,53 @@ def _query_parameters(spec: Endpoint) -> list[dict[str, Any]]:
     return parameters
 
 
+def _header_parameters(spec: Endpoint) -> list[dict[str, Any]]:
+    return [{"name": header.name, "in": "header", **_header(header)} for header in spec.headers]
+
+
+def _header(header: Header) -> dict[str, Any]:
+    return {"description": header.description, "required": header.required, "schema": dict(header.schema)}
+
+
 def _reply(spec: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
-    if spec.reply is None:
-        return {"description": "Done"}
+    reply: dict[str, Any] = {"description": "Done"}
     if isinstance(spec.reply, str):
-        return {"description": spec.reply, "content": {spec.reply_type: {"schema": {}}}}
-    return {"description": "OK", "content": {spec.reply_type: {"schema": schema_of[id(spec.reply)]}}}
+        reply["description"] = spec.reply
+        if spec.method != "HEAD":
+            reply["content"] = {spec.reply_type: {"schema": {}}}
+    elif spec.reply is not None:
+        reply = {"description": "OK", "content": {spec.reply_type: {"schema": schema_of[id(spec.reply)]}}}
+    if spec.reply_headers:
+        reply["headers"] = {header.name: _header(header) for header in spec.reply_headers}
+    return reply
+
+
+def _also(spec: Endpoint) -> dict[str, Any]:
+    content: dict[str, Any] = {} if spec.method == "HEAD" else {"content": {spec.reply_type: {"schema": {}}}}
+    return {
+        str(status): {"description": text, **({} if status == 304 else content)} for status, text in spec.also.items()
+    }
 
 
 def _problems(spec: Endpoint) -> dict[str, Any]:
-    implied: list[type[PopreelError]] = [Unauthenticated]
-    if spec.body is not None or spec.query is not None or "{" in spec.path:
-        implied.append(BadInput)
-    if spec.body is not None:
-        implied.extend((TooLarge, UnsupportedMedia))
+    implied: list[type[PopreelError]] = [Unauthenticated, Unavailable]
     if spec.access in (Access.USER, Access.OPERATOR):
         implied.append(Forbidden)
+    if spec.body is not None or spec.query is not None or "{" in spec.path:
+        implied.append(BadInput)
+    if "{" in spec.path:
+        implied.append(NotFound)  # no such thing, or a segment that no route takes
+    if spec.body is not None:
+        implied.extend((TooLarge, UnsupportedMedia))
     content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     by_status: dict[int, list[str]] = {}
     for error in dict.fromkeys([*implied, *spec.problems]):
         by_status.setdefault(error.status, []).append(f"`{error.code}`: {error.title}")
-    return {str(s): {"description": "; ".join(texts), "content": content} for s, texts in sorted(by_status.items())}
+    return {
+        str(status): {
+            "description": "; ".join(texts),
+            **({} if spec.method == "HEAD" else {"content": content}),
+            **({"headers": _PROBLEM_HEADERS[status]} if status in _PROBLEM_HEADERS else {}),
+        }
+        for status, texts in sorted(by_status.items())
+    }

@@ -34,8 +34,8 @@ def problem_response(error: PopreelError, *, instance: str = "") -> web.Response
         document["instance"] = instance
     document.update(error.extensions)
     headers = {"Cache-Control": "no-store"}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if error.retry_after_s is not None or error.status in (429, 503):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 0)))
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return web.Response(

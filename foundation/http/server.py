@@ -59,8 +59,12 @@ def new_app(
     registry: CollectorRegistry | None = None,
     tracer: Tracer | None = None,
     max_body_bytes: int = MAX_JSON_BYTES,
+    limits: openapi.MemberLimits | None = None,
 ) -> web.Application:
-    """An application with problems, metrics, traces, /healthz, /readyz, /metrics and /openapi.json in place."""
+    """An application with problems, metrics, traces, /healthz, /readyz, /metrics and /openapi.json in place.
+
+    `limits`: what this installation allows, for the document.
+    """
     registry = registry or new_registry()
     app = web.Application(
         middlewares=[
@@ -75,7 +79,7 @@ def new_app(
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(ready))
     app.router.add_get("/metrics", metrics_page)
-    app.router.add_get("/openapi.json", _openapi(service))
+    app.router.add_get("/openapi.json", _openapi(service, limits or {}))
     return app
 
 
@@ -98,10 +102,10 @@ def _readyz(ready: ReadyProbe | None) -> Callable[[web.Request], Awaitable[web.R
     return probe
 
 
-def _openapi(service: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _openapi(service: str, limits: openapi.MemberLimits) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def describe(request: web.Request) -> web.Response:
         endpoints = request.app[ENDPOINTS]
-        return render(openapi.document(endpoints, title=f"popreel {service}", version=VERSION))
+        return render(openapi.document(endpoints, title=f"popreel {service}", version=VERSION, limits=limits))
 
     return describe
 

@@ -244,6 +244,18 @@ class Shards:
         await self.refresh_map()
         raise _moving()
 
+    @asynccontextmanager
+    async def write_open(
+        self, family: Family, server: str, shards: Iterable[int]
+    ) -> AsyncIterator[tuple[Connection, frozenset[int]]]:
+        """A transaction on `server` inside the fences of those of `shards` that are open now, without waiting.
+
+        Also gives the others (being moved, or moved away): write nothing of theirs. Raises ShardUnavailable.
+        """
+        async with self.servers[server].primary() as connection, connection.transaction():
+            refused = await connection.fetchval("select shard_try_enter($1, $2)", str(family), sorted(set(shards)))
+            yield connection, frozenset(refused)
+
     def by_server(self, family: Family, snowflakes: Iterable[int]) -> dict[str, list[int]]:
         """Ids grouped by the server that holds them."""
         groups: dict[str, list[int]] = {}

@@ -54,8 +54,12 @@ class EventBatch(Wire, frozen=True, kw_only=True):
 
     batch_id: str
     events: tuple[WatchEvent, ...]
+    partly: bool = False
+    """The sender reads `waiting`: store what can be stored now. Without it a batch is stored whole or refused."""
 
 
 class EventReceipt(Wire, frozen=True, kw_only=True):
     accepted: int
     duplicates: int
+    waiting: tuple[int, ...] = ()
+    """Positions in the batch of events not stored: their shard is away or being moved. Send these again later."""

@@ -19,6 +19,7 @@ from origin.accounts.erasure import Erasure, Receipt, export
 from origin.accounts.passwords import Passwords
 from origin.accounts.session_store import EndReason, SessionStore
 from origin.errors import UnknownUser, WrongPassword
+from origin.text import clean_text
 
 
 class Leave(Wire, frozen=True, kw_only=True):
@@ -129,7 +130,12 @@ class AdminRoutes:
             await announce_change(connection, user_id)
         if body.banned:
             await self._sessions.end_all(user_id, EndReason.BANNED, now_ms=int(self._clock_s() * 1000))
-        await self._audit(call.caller.operator, "decide-user", f"user:{user_id}", msgspec.structs.asdict(body))
+        await self._audit(
+            call.caller.operator,
+            "decide-user",
+            f"user:{user_id}",
+            {**msgspec.structs.asdict(body), "reason": clean_text(body.reason)},
+        )
 
     @endpoint(
         "GET",

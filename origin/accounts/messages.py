@@ -8,12 +8,15 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from foundation.wire import Wire
+from origin.accounts.rules import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, USERNAME_PATTERN
+from origin.text import VISIBLE
 
 
 class Registration(Wire, frozen=True, kw_only=True):
-    username: Annotated[str, Meta(max_length=64)]
-    password: Annotated[str, Meta(max_length=256)]
-    birthdate: dt.date
+    # what the document says of these is checked by rules.py, whose errors say more
+    username: Annotated[str, Meta(extra_json_schema={"pattern": USERNAME_PATTERN})]
+    password: Annotated[str, Meta(extra_json_schema={"minLength": MIN_PASSWORD_CHARS, "maxLength": MAX_PASSWORD_CHARS})]
+    birthdate: Annotated[dt.date, Meta(extra_json_schema={"pattern": "^(?:19[0-9]{2}|20[0-9]{2})-"})]
     """ISO date. Under 13 is refused and nothing is kept; 13-17 is a teen account."""
     display_name: Annotated[str, Meta(max_length=50)] = ""
 
@@ -76,6 +79,8 @@ class TokenReply(Wire, frozen=True, kw_only=True):
 class ProfileChange(Wire, frozen=True, kw_only=True):
     """Members left out stay as they are."""
 
-    display_name: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
+    display_name: Annotated[str, Meta(min_length=1, max_length=50, extra_json_schema={"pattern": VISIBLE})] | None = (
+        None
+    )
     bio: Annotated[str, Meta(max_length=500)] | None = None
     private: bool | None = None

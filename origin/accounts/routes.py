@@ -24,7 +24,7 @@ from origin.accounts.messages import (
     UserView,
 )
 from origin.accounts.passwords import Passwords
-from origin.accounts.rules import check_password, is_teen, username_key
+from origin.accounts.rules import PERSON, check_password, is_teen, username_key
 from origin.accounts.session_store import EndReason, SessionStore, user_of
 from origin.accounts.tokens import AccessTokens
 from origin.errors import AccountBanned, TooFast, TooYoung, UnknownUser, UsernameTaken, WrongPassword
@@ -125,6 +125,7 @@ class AccountRoutes:
         summary="End this session, or all",
         body=LogoutBody,
         body_optional=True,
+        status=204,
         access=Access.USER,
     )
     async def logout(self, call: Call[LogoutBody]) -> None:
@@ -139,13 +140,17 @@ class AccountRoutes:
         session_id = parse_id(call.caller.session_id)
         await self._sessions.end(user_id, session_id, EndReason.LOGOUT, now_ms=self._now_ms())
 
+    @endpoint("GET", "/api/v1/users/me", summary="The own profile", reply=UserView, access=Access.USER)
+    async def own_profile(self, call: Call[None]) -> UserView:
+        return view(await self._accounts.get(call.user()), own=True, followed=False)
+
     @endpoint(
         "GET",
         "/api/v1/users/{userId}",
         summary="A profile",
         reply=UserView,
         problems=(UnknownUser,),
-        access=Access.ANYONE,
+        path_schemas={"userId": PERSON},
     )
     async def profile(self, call: Call[None]) -> UserView:
         """`{userId}` may be "me", or "@" and a username."""
@@ -163,6 +168,7 @@ class AccountRoutes:
         body=ProfileChange,
         reply=UserView,
         access=Access.USER,
+        problems=(AccountBanned,),
     )
     async def change_profile(self, call: Call[ProfileChange]) -> UserView:
         account = await self._access.actor(call)

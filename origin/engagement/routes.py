@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
-from aiohttp import web
 from msgspec import Meta
 
 from foundation.errors import BadInput
-from foundation.http.endpoint import Access, Call, endpoint
-from foundation.ids import CommentId, Snowflake, UserId, VideoId, parse_id
+from foundation.http.endpoint import Access, Call, Header, endpoint
+from foundation.ids import CommentId, IdText, Snowflake, UserId, VideoId, parse_id
 from foundation.wire import Wire
 from foundation.wire.catalogue import Creator
 from origin.accounts.access import AccessStore
@@ -23,9 +21,14 @@ from origin.lifecycle.video import Video
 from origin.lifecycle.video_store import VideoStore
 from origin.limits import Limits
 from origin.pages import PageQuery, decode_cursor, encode_cursor
-from origin.text import clean_text
+from origin.text import VISIBLE, clean_text
 
 _NEVER = frozenset[UserId]()
+_SHARE_KEY = Header(
+    name="Idempotency-Key",
+    description="A share with the same key counts once",
+    schema={"type": "string", "maxLength": 128},
+)
 
 
 class ShareBody(Wire, frozen=True, kw_only=True):
@@ -33,8 +36,8 @@ class ShareBody(Wire, frozen=True, kw_only=True):
 
 
 class NewComment(Wire, frozen=True, kw_only=True):
-    text: Annotated[str, Meta(min_length=1, max_length=500)]
-    parent_id: Annotated[str, Meta(max_length=19)] | None = None
+    text: Annotated[str, Meta(min_length=1, max_length=500, extra_json_schema={"pattern": VISIBLE})]
+    parent_id: IdText | None = None
 
 
 class CommentView(Wire, frozen=True, kw_only=True):
@@ -134,16 +137,18 @@ class EngagementRoutes:
         "POST",
         "/api/v1/videos/{id}/share",
         summary="Count a share",
-        status=204,
+        body=ShareBody,
+        body_optional=True,
         access=Access.USER,
-        problems=(UnknownVideo,),
+        headers=(_SHARE_KEY,),
+        problems=(UnknownVideo, Blocked),
     )
-    async def share(self, call: Call[None]) -> None:
-        """Body optional: {"channel": "link"}. An `Idempotency-Key` makes a retry count once."""
+    async def share(self, call: Call[ShareBody]) -> None:
+        """Body optional. An `Idempotency-Key` makes a retry count once."""
         account, video = await self._actor_and_video(call, must_see=True)
         key = call.request.headers.get("Idempotency-Key", "")
         await self._engagements.share(
-            self._ids.next_id(), video.id, account.id, channel=await _channel(call.request), key=key[:128]
+            self._ids.next_id(), video.id, account.id, channel=call.body.channel, key=key[:128]
         )
 
     @endpoint(
@@ -308,11 +313,6 @@ class EngagementRoutes:
             comments=tuple(_view(comment, authors[comment.user_id]) for comment in shown if comment.user_id in authors),
             next_cursor=cursor(shown[-1]) if len(found) > limit else None,
         )
-
-
-async def _channel(request: web.Request) -> str:
-    raw = await request.read()
-    return msgspec.json.decode(raw, type=ShareBody).channel if raw.strip() else ShareBody().channel
 
 
 def _view(comment: Comment, author: Account) -> CommentView:

@@ -1,8 +1,9 @@
 """Watch events into Postgres: de-duplicated, counted and attributed to hashtags in one statement per server.
 
 An event is known by xxh3_128 of (viewer, video, event id), unique within its day's partition; the days before and after
-are looked up too, so that a client's resend past midnight is not counted again. A batch that failed half-way (one
-server away) is sent again whole by the PoP: what is there already is a duplicate.
+are looked up too, so that a client's resend past midnight is not counted again. While one server is away or a shard is
+being moved, the events of the others are stored, and the receipt names those to send again; without such a receipt a
+PoP sends the batch again whole: what is there already is a duplicate.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import xxhash
 
 from foundation.errors import BadInput
 from foundation.ids import parse_id
+from foundation.stores.errors import ShardUnavailable
 from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.events import EventReceipt, WatchEvent
@@ -44,6 +46,10 @@ tagged as (
     on conflict (hour, tag) do update set views = hashtag_hours.views + excluded.views)
 select count(*) from fresh"""
 
+_Row = tuple[Any, ...]
+"""As `_row` makes it: [0] day, [3] shard."""
+_Placed = tuple[int, _Row]
+"""With its position in the batch."""
 _NO_PARTITION = "23514"  # check_violation: no partition of relation found for row
 
 
@@ -52,35 +58,69 @@ class EventStore:
         self._shards = shards
         self._keep_days = keep_days
 
-    async def ingest(self, events: Sequence[WatchEvent], *, today: dt.date) -> EventReceipt:
-        """Store what is new. Raises BadInput (malformed ids), ShardUnavailable (send the batch again)."""
-        rows = [row for row in map(_row, events) if self._in_time(row[0], today)]
-        groups: dict[str, list[tuple[Any, ...]]] = {}
-        for row in rows:
-            groups.setdefault(self._shards.map.server(Family.VIDEO, row[3]), []).append(row)
+    async def ingest(self, events: Sequence[WatchEvent], *, today: dt.date, partly: bool = False) -> EventReceipt:
+        """Store what is new. Raises BadInput (malformed ids), ShardUnavailable (send the batch again).
+
+        `partly`: events whose shard is away or being moved are named in the receipt, the others are stored.
+        """
+        rows = enumerate(map(_row, events))
+        waiting = [(position, row) for position, row in rows if self._in_time(row[0], today)]
         accepted = 0
+        away: set[str] = set()
+        for again in (True, False):
+            stored, waiting = await self._offer(waiting, away)
+            accepted += stored
+            if not waiting:
+                break
+            if again:
+                await self._shards.refresh_map()  # those that have moved are tried at their new place
+        if waiting and (not partly or away.issuperset(self._shards.map.servers(Family.VIDEO))):
+            raise ShardUnavailable("part of the database is away or being moved: send the batch again", retry_after_s=1)
+        return EventReceipt(
+            accepted=accepted,
+            duplicates=len(events) - accepted - len(waiting),
+            waiting=tuple(position for position, _ in waiting),
+        )
+
+    async def _offer(self, rows: list[_Placed], away: set[str]) -> tuple[int, list[_Placed]]:
+        """Store what is open now: how many were new, and which must wait. Servers that fail are put into `away`."""
+        groups: dict[str, list[_Placed]] = {}
+        for placed in rows:
+            groups.setdefault(self._shards.map.server(Family.VIDEO, placed[1][3]), []).append(placed)
+        accepted, waiting = 0, list[_Placed]()
         for server, group in groups.items():
-            accepted += await self._store(server, group)
-        return EventReceipt(accepted=accepted, duplicates=len(events) - accepted)
+            try:
+                stored, refused = await self._store(server, [row for _, row in group])
+            except ShardUnavailable:
+                away.add(server)
+                waiting += group
+            else:
+                accepted += stored
+                waiting += [placed for placed in group if placed[1][3] in refused]
+        return accepted, waiting
 
     def _in_time(self, day: dt.date, today: dt.date) -> bool:
         """Within retention and not from a clock that runs ahead: partitions are bounded."""
         return today - dt.timedelta(days=self._keep_days) < day <= today + dt.timedelta(days=1)
 
-    async def _store(self, server: str, rows: list[tuple[Any, ...]]) -> int:
-        columns = [list(column) for column in zip(*rows, strict=True)]
+    async def _store(self, server: str, rows: list[_Row]) -> tuple[int, frozenset[int]]:
         try:
-            return await self._insert(server, columns)
+            return await self._insert(server, rows)
         except asyncpg.CheckViolationError as err:
             if err.sqlstate != _NO_PARTITION:
                 raise
-            for day in sorted(set(columns[0])):
+            for day in sorted({row[0] for row in rows}):
                 await self.make_partition(server, day)
-            return await self._insert(server, columns)
+            return await self._insert(server, rows)
 
-    async def _insert(self, server: str, columns: list[list[Any]]) -> int:
-        async with self._shards.write_many(Family.VIDEO, server, columns[3]) as connection:
-            return int(await connection.fetchval(_INGEST, *columns))
+    async def _insert(self, server: str, rows: list[_Row]) -> tuple[int, frozenset[int]]:
+        """New rows, and the shards that could not be entered."""
+        async with self._shards.write_open(Family.VIDEO, server, (row[3] for row in rows)) as (connection, refused):
+            open_rows = [row for row in rows if row[3] not in refused]
+            if not open_rows:
+                return 0, refused
+            columns = [list(column) for column in zip(*open_rows, strict=True)]
+            return int(await connection.fetchval(_INGEST, *columns)), refused
 
     async def make_partition(self, server: str, day: dt.date) -> None:
         async with self._shards.servers[server].primary() as connection, connection.transaction():

@@ -28,8 +28,9 @@ class EventRoutes:
         max_body_bytes=8 * 1024 * 1024,
     )
     async def ingest(self, call: Call[EventBatch]) -> EventReceipt:
-        """At-least-once: sending a batch, or any of its events, again counts nothing twice."""
+        """At-least-once: sending a batch, or any of its events, again counts nothing twice. With `partly`, what cannot
+        be stored now is named in the receipt; 503 if no server takes anything."""
         if len(call.body.events) > MAX_EVENTS:
             raise TooLarge(f"at most {MAX_EVENTS} events in a batch")
         today = dt.datetime.fromtimestamp(self._clock_s(), tz=dt.UTC).date()
-        return await self._events.ingest(call.body.events, today=today)
+        return await self._events.ingest(call.body.events, today=today, partly=call.body.partly)

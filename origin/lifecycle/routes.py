@@ -9,7 +9,6 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from foundation.errors import BadInput
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import UserId, VideoId
 from foundation.stores.listener import Listener
@@ -26,7 +25,7 @@ from origin.lifecycle.video import Video, VideoView, media_urls, video_view
 from origin.lifecycle.video_store import VideoStore
 from origin.stores import VIDEO_CHANNEL
 from origin.text import clean_text
-from origin.uploads.messages import VideoStatus
+from origin.uploads.messages import Hashtags, VideoStatus
 from origin.uploads.rules import clean_hashtags
 
 _TERMINAL = (VideoState.FAILED, VideoState.BLOCKED, VideoState.DELETED)
@@ -39,7 +38,7 @@ class VideoChange(Wire, frozen=True, kw_only=True):
 
     title: Annotated[str, Meta(max_length=150)] | UnsetType = UNSET
     description: Annotated[str, Meta(max_length=2200)] | UnsetType = UNSET
-    hashtags: Annotated[tuple[str, ...], Meta(max_length=60)] | UnsetType = UNSET
+    hashtags: Hashtags | UnsetType = UNSET
     visibility: Literal["public", "unlisted", "followers", "private"] | UnsetType = UNSET
     comments_open: bool | UnsetType = UNSET
     remixes_open: bool | UnsetType = UNSET
@@ -150,8 +149,6 @@ class VideoRoutes:
         changes: dict[str, Any] = {
             name: value for name, value in msgspec.structs.asdict(call.body).items() if value is not UNSET
         }
-        if not changes:
-            raise BadInput("name at least one member to change")
         for name in ("title", "description"):
             if name in changes:
                 changes[name] = clean_text(changes[name]).strip()
@@ -160,7 +157,11 @@ class VideoRoutes:
         if "visibility" in changes:
             wanted = Visibility(changes["visibility"])
             changes["visibility"] = str(narrowed(wanted, account_private=account.private))
-        video = await self._videos.change(VideoId(call.path_id("id")), account.id, account.creator(), changes)
+        video_id = VideoId(call.path_id("id"))
+        if changes:
+            video = await self._videos.change(video_id, account.id, account.creator(), changes)
+        else:
+            video = await self._videos.owned(video_id, account.id)
         return video_view(
             video,
             account.creator(),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from aiohttp import web
 
-from foundation.errors import Unavailable
-from foundation.http.endpoint import Call, endpoint
+from foundation.errors import Forbidden, Unavailable
+from foundation.http.endpoint import Call, Header, endpoint
 from foundation.http.guard import bearer, holder_of
-from foundation.ids import VideoId
+from foundation.ids import ID_IN_PATH, VideoId
 from foundation.settings import Secret
 from foundation.stores.objects import ObjectStore
 from foundation.tokens.media import split
@@ -21,12 +22,28 @@ from origin.lifecycle.video_store import VideoStore
 from origin.media.answers import caption_labels, is_open, labels, matches
 from origin.media.relay import pass_on
 
-_FOLDER = "/videos/{region:[a-z0-9-]{1,32}}/{id:[0-9]{1,19}}"
+_FOLDER = "/videos/{region:[a-z0-9-]{1,32}}/{id:" + ID_IN_PATH + "}"
 _FILE = "{file:[A-Za-z0-9][A-Za-z0-9._-]{0,80}}"
 _PINNED = _FOLDER + "/r{revision:[0-9]{1,9}}/" + _FILE
 _CURRENT = _FOLDER + "/" + _FILE
 _CAPTIONS = _FOLDER + "/captions/" + _FILE
 _TOKEN = "/t/{token:[A-Za-z0-9._~-]{1,80}}"  # noqa: S105 - a path pattern
+_AS_MEDIA: dict[str, Any] = {
+    "reply_type": "*/*",
+    "problems": (UnknownVideo, Forbidden),
+    "also": {206: "the range asked for", 304: "as you have it", 416: "the file is shorter than that"},
+    "headers": (
+        Header(name="Range", description="bytes=FIRST-LAST"),
+        Header(name="If-None-Match", description="ETag you hold"),
+        Header(name="If-Range", description="ETag the range is of"),
+    ),
+    "reply_headers": (
+        Header(name="ETag", description="strong"),
+        Header(name="Cache-Control", description="immutable under a revision", required=True),
+        Header(name="Cache-Groups", description="tags to purge by", required=True),
+        Header(name="Accept-Ranges", description="bytes"),
+    ),
+}
 
 
 class MediaRoutes:
@@ -38,7 +55,7 @@ class MediaRoutes:
         self._access = access
         self._service_keys = service_keys
 
-    @endpoint("GET", _PINNED, summary="A file of one revision", reply="bytes", problems=(UnknownVideo,), tag="media")
+    @endpoint("GET", _PINNED, summary="A file of one revision", reply="bytes", tag="media", **_AS_MEDIA)
     async def pinned(self, call: Call[None]) -> web.StreamResponse:
         """Immutable. Ranges, conditions and HEAD as in RFC 9110; a video that is not published answers 404."""
         return await self._pinned(call)
@@ -51,9 +68,7 @@ class MediaRoutes:
             raise UnknownVideo("nothing is published here")
         return await self._serve(call.request, video, revision=revision, file=file, pinned=True)
 
-    @endpoint(
-        "GET", _CURRENT, summary="A file of the current revision", reply="bytes", problems=(UnknownVideo,), tag="media"
-    )
+    @endpoint("GET", _CURRENT, summary="A file of the current revision", reply="bytes", tag="media", **_AS_MEDIA)
     async def current(self, call: Call[None]) -> web.StreamResponse:
         """master.m3u8, {rung}.m3u8 (their lines name the revision's files), poster.webp and so on."""
         return await self._current(call)
@@ -66,32 +81,52 @@ class MediaRoutes:
             return await self._playlist(call.request, video, file)
         return await self._serve(call.request, video, revision=video.ready_revision, file=file, pinned=False)
 
-    @endpoint("HEAD", _PINNED, summary="A file of one revision, headers only", reply="none", tag="media")
+    @endpoint(
+        "HEAD", _PINNED, summary="A file of one revision, headers only", reply="headers", tag="media", **_AS_MEDIA
+    )
     async def pinned_head(self, call: Call[None]) -> web.StreamResponse:
         return await self._pinned(call)
 
-    @endpoint("HEAD", _CURRENT, summary="A file of the current revision, headers only", reply="none", tag="media")
+    @endpoint(
+        "HEAD",
+        _CURRENT,
+        summary="A file of the current revision, headers only",
+        reply="headers",
+        tag="media",
+        **_AS_MEDIA,
+    )
     async def current_head(self, call: Call[None]) -> web.StreamResponse:
         return await self._current(call)
 
-    @endpoint("GET", _TOKEN + _PINNED, summary="A file, opened by a media token", reply="bytes", tag="media")
+    @endpoint(
+        "GET", _TOKEN + _PINNED, summary="A file, opened by a media token", reply="bytes", tag="media", **_AS_MEDIA
+    )
     async def token_pinned(self, call: Call[None]) -> web.StreamResponse:
         return await self._pinned(call)
 
-    @endpoint("GET", _TOKEN + _CURRENT, summary="A current file, opened by a media token", reply="bytes", tag="media")
+    @endpoint(
+        "GET",
+        _TOKEN + _CURRENT,
+        summary="A current file, opened by a media token",
+        reply="bytes",
+        tag="media",
+        **_AS_MEDIA,
+    )
     async def token_current(self, call: Call[None]) -> web.StreamResponse:
         return await self._current(call)
 
-    @endpoint("GET", _CAPTIONS, summary="Captions", reply="WebVTT", problems=(UnknownVideo,), tag="media")
+    @endpoint("GET", _CAPTIONS, summary="Captions", reply="WebVTT", tag="media", **_AS_MEDIA)
     async def captions(self, call: Call[None]) -> web.StreamResponse:
         """Immutable; gone once the creator replaces or removes them."""
         return await self._captions(call)
 
-    @endpoint("HEAD", _CAPTIONS, summary="Captions, headers only", reply="none", tag="media")
+    @endpoint("HEAD", _CAPTIONS, summary="Captions, headers only", reply="headers", tag="media", **_AS_MEDIA)
     async def captions_head(self, call: Call[None]) -> web.StreamResponse:
         return await self._captions(call)
 
-    @endpoint("GET", _TOKEN + _CAPTIONS, summary="Captions, opened by a media token", reply="WebVTT", tag="media")
+    @endpoint(
+        "GET", _TOKEN + _CAPTIONS, summary="Captions, opened by a media token", reply="WebVTT", tag="media", **_AS_MEDIA
+    )
     async def token_captions(self, call: Call[None]) -> web.StreamResponse:
         return await self._captions(call)
 

@@ -16,7 +16,7 @@ from origin.accounts.messages import UserView
 from origin.accounts.routes import view
 from origin.lifecycle.video import VideoView
 from origin.lifecycle.video_lists import VideoLists, VideoPage
-from origin.pages import PageQuery, decode_cursor, encode_cursor
+from origin.pages import Cursor, PageQuery, decode_cursor, encode_cursor
 from origin.search.search_store import Hits, SearchStore, user_ids, video_ids
 from origin.text import clean_text
 
@@ -28,7 +28,7 @@ class SearchQuery(Wire, frozen=True, kw_only=True):
     q: Annotated[str, Meta(min_length=1, max_length=100)]
     type: Literal["videos", "users"] = "videos"
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
-    cursor: Annotated[str, Meta(max_length=200)] = ""
+    cursor: Cursor = ""
 
 
 class SearchPage(Wire, frozen=True, kw_only=True):

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
-from foundation.errors import BadInput
 from foundation.http.endpoint import Access, Call, endpoint
-from foundation.ids import UserId, VideoId
+from foundation.ids import IdText, UserId, VideoId
 from foundation.stores.postgres import Shards
 from foundation.stores.shard_map import Family
 from foundation.wire import Wire
 from foundation.wire.catalogue import Creator
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import Account, AccountStore
-from origin.errors import Blocked, QuotaExceeded, UnknownUser
+from origin.accounts.rules import PERSON_BY_ID
+from origin.errors import Blocked, QuotaExceeded, UnknownUser, Yourself
 from origin.lifecycle.video_lists import VideoLists, VideoPage
 from origin.limits import Limits
 from origin.pages import PageQuery, decode_cursor, encode_cursor
@@ -58,7 +57,7 @@ class NotificationPage(Wire, frozen=True, kw_only=True):
 
 
 class ReadBody(Wire, frozen=True, kw_only=True):
-    up_to: Annotated[str, Meta(pattern="^[0-9]{1,18}$")]
+    up_to: IdText
 
 
 class SocialRoutes:
@@ -85,7 +84,7 @@ class SocialRoutes:
         summary="Follow",
         reply=FollowReply,
         access=Access.USER,
-        problems=(UnknownUser, Blocked, QuotaExceeded),
+        problems=(UnknownUser, Yourself, Blocked, QuotaExceeded),
     )
     async def follow(self, call: Call[None]) -> FollowReply:
         """Strongly consistent and idempotent. A private account gets a request instead."""
@@ -103,7 +102,7 @@ class SocialRoutes:
         summary="Unfollow",
         reply=FollowReply,
         access=Access.USER,
-        problems=(UnknownUser,),
+        problems=(UnknownUser, Yourself),
     )
     async def unfollow(self, call: Call[None]) -> FollowReply:
         account, other = await self._two(call)
@@ -116,7 +115,7 @@ class SocialRoutes:
         summary="Accept the follow request of a user",
         status=204,
         access=Access.USER,
-        problems=(UnknownUser,),
+        problems=(UnknownUser, Yourself),
     )
     async def accept(self, call: Call[None]) -> None:
         account, other = await self._two(call)
@@ -129,14 +128,19 @@ class SocialRoutes:
         summary="Decline a follow request, or remove a follower",
         status=204,
         access=Access.USER,
-        problems=(UnknownUser,),
+        problems=(UnknownUser, Yourself),
     )
     async def remove_follower(self, call: Call[None]) -> None:
         account, other = await self._two(call)
         await self._social.unfollow(other.id, account.id)
 
     @endpoint(
-        "POST", "/api/v1/users/{userId}/block", summary="Block", status=204, access=Access.USER, problems=(UnknownUser,)
+        "POST",
+        "/api/v1/users/{userId}/block",
+        summary="Block",
+        status=204,
+        access=Access.USER,
+        problems=(UnknownUser, Yourself),
     )
     async def block(self, call: Call[None]) -> None:
         """Ends following both ways; neither sees or reaches the other any more."""
@@ -148,13 +152,18 @@ class SocialRoutes:
         summary="Unblock",
         status=204,
         access=Access.USER,
-        problems=(UnknownUser,),
+        problems=(UnknownUser, Yourself),
     )
     async def unblock(self, call: Call[None]) -> None:
         await self._restrict(call, kind="block", on=False)
 
     @endpoint(
-        "POST", "/api/v1/users/{userId}/mute", summary="Mute", status=204, access=Access.USER, problems=(UnknownUser,)
+        "POST",
+        "/api/v1/users/{userId}/mute",
+        summary="Mute",
+        status=204,
+        access=Access.USER,
+        problems=(UnknownUser, Yourself),
     )
     async def mute(self, call: Call[None]) -> None:
         """What they post is no longer shown to you; they do not learn of it."""
@@ -166,7 +175,7 @@ class SocialRoutes:
         summary="Unmute",
         status=204,
         access=Access.USER,
-        problems=(UnknownUser,),
+        problems=(UnknownUser, Yourself),
     )
     async def unmute(self, call: Call[None]) -> None:
         await self._restrict(call, kind="mute", on=False)
@@ -200,6 +209,7 @@ class SocialRoutes:
         query=PageQuery,
         reply=PeoplePage,
         problems=(UnknownUser,),
+        path_schemas={"userId": PERSON_BY_ID},
     )
     async def followers(self, call: Call[None]) -> PeoplePage:
         account = await self._admitted(call)
@@ -214,6 +224,7 @@ class SocialRoutes:
         query=PageQuery,
         reply=PeoplePage,
         problems=(UnknownUser,),
+        path_schemas={"userId": PERSON_BY_ID},
     )
     async def following(self, call: Call[None]) -> PeoplePage:
         account = await self._admitted(call)
@@ -228,6 +239,7 @@ class SocialRoutes:
         query=PageQuery,
         reply=VideoPage,
         problems=(UnknownUser,),
+        path_schemas={"userId": PERSON_BY_ID},
     )
     async def videos(self, call: Call[None]) -> VideoPage:
         """The owner also sees what is private, unlisted, scheduled, being processed or failed."""
@@ -337,7 +349,7 @@ class SocialRoutes:
         await self._limits.action(call.request, user_id=account.id)
         other = await self._accounts.get(UserId(call.path_id("userId")))
         if other.id == account.id:
-            raise BadInput("this is yourself")
+            raise Yourself("this is yourself")
         return account, other
 
     async def _viewer_and_owner(self, call: Call[Any]) -> tuple[UserId | None, Account]:

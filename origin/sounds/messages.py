@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from foundation.wire import Wire
+from origin.pages import Cursor
 from origin.sounds.sound_store import LibrarySound, SoundState
 
 
 class SoundQuery(Wire, frozen=True, kw_only=True):
     q: Annotated[str, Meta(max_length=100)] = ""
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
-    cursor: Annotated[str, Meta(max_length=200)] = ""
+    cursor: Cursor = ""
 
 
 class SoundView(Wire, frozen=True, kw_only=True):

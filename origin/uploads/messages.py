@@ -8,17 +8,26 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from foundation.ids import IdText
 from foundation.wire import Wire
+from origin.uploads.rules import FILENAME_PATTERN, HASHTAG_PATTERN, KEY_PATTERN, MAX_HASHTAGS
 from packager.edits import Edits
+
+Hashtags = Annotated[
+    tuple[Annotated[str, Meta(max_length=60, extra_json_schema={"pattern": HASHTAG_PATTERN})], ...],
+    Meta(max_length=MAX_HASHTAGS),
+]
+"""With or without '#'; empty ones are dropped."""
 
 
 class UploadInit(Wire, frozen=True, kw_only=True):
-    filename: Annotated[str, Meta(min_length=1, max_length=255)]
+    filename: Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema={"pattern": FILENAME_PATTERN})]
     filesize: Annotated[int, Meta(ge=0)]
+    """Bytes; the document says how many this installation takes."""
     duration_ms: Annotated[int, Meta(ge=0)] | None = None
     duration_ms_seed: Annotated[int, Meta(ge=0)] | None = msgspec.field(default=None, name="duration_ms")
     """The same, as the seed's clients write it."""
-    video_id: Annotated[str, Meta(min_length=8, max_length=64)] | None = None
+    video_id: Annotated[str, Meta(min_length=8, max_length=64, pattern=KEY_PATTERN)] | None = None
     """An id the client made (a UUID, say): a repeated init with it gives the same upload. Or send Idempotency-Key."""
 
 
@@ -57,16 +66,16 @@ class PartQuery(Wire, frozen=True, kw_only=True):
 class Completion(Wire, frozen=True, kw_only=True):
     title: Annotated[str, Meta(max_length=150)] = ""
     description: Annotated[str, Meta(max_length=2200)] = ""
-    hashtags: Annotated[tuple[str, ...], Meta(max_length=60)] = ()
-    music_id: Annotated[str, Meta(max_length=19)] | None = None
+    hashtags: Hashtags = ()
+    music_id: IdText | None = None
     """Sound of the library, named under the video; with `edits.sound` it is also mixed under the clip."""
-    partner_id: Annotated[str, Meta(max_length=19)] | None = None
+    partner_id: IdText | None = None
     """The other video of `edits.partner` (duet or stitch): public and open to remixes, or one's own."""
     remixes_open: bool | None = None
     """Whether others may duet and stitch this video and use its sound; left out: yes, for a teen no."""
     visibility: Literal["public", "unlisted", "followers", "private"] = "public"
     edits: Edits | None = None
-    publish_at: dt.datetime | None = None
+    publish_at: Annotated[dt.datetime, Meta(tz=True)] | None = None
     """With time zone: stay unpublished until then."""
 
 

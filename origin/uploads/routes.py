@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from foundation.errors import BadInput
-from foundation.http.endpoint import Access, Call, endpoint
+from foundation.http.endpoint import Access, Call, Header, endpoint
 from foundation.ids import VideoId
 from origin.accounts.access import AccessStore
 from origin.errors import (
@@ -39,11 +39,17 @@ from origin.uploads.messages import (
     UploadTicket,
     VideoStatus,
 )
+from origin.uploads.rules import KEY_PATTERN
 from origin.uploads.upload_store import Upload
 from origin.uploads.uploads import Uploads
 from packager.errors import RefusedInput
 
-_KEY = re.compile(r"^[\x21-\x7e]{1,128}$")
+_KEY = re.compile(KEY_PATTERN)
+IDEMPOTENCY_KEY = Header(
+    name="Idempotency-Key",
+    description="A repeat with the same key changes nothing and gets the same answer",
+    schema={"type": "string", "pattern": KEY_PATTERN, "maxLength": 128},
+)
 _PRESIGN_LIFE_S = 3600
 
 
@@ -65,6 +71,7 @@ class UploadRoutes:
         reply=UploadTicket,
         status=201,
         access=Access.USER,
+        headers=(IDEMPOTENCY_KEY,),
         problems=(FileTooLarge, DurationRefused, QuotaExceeded),
     )
     async def init_upload(self, call: Call[UploadInit]) -> UploadTicket:
@@ -80,6 +87,7 @@ class UploadRoutes:
         reply=UploadTicket,
         status=201,
         access=Access.USER,
+        headers=(IDEMPOTENCY_KEY,),
         problems=(FileTooLarge, DurationRefused, QuotaExceeded),
     )
     async def init_presigned(self, call: Call[UploadInit]) -> UploadTicket:
@@ -115,7 +123,7 @@ class UploadRoutes:
         video_id = VideoId(self._uploads.ids.next_id())
         key = body.video_id or call.request.headers.get("Idempotency-Key")
         if key is not None:
-            if not _KEY.match(key):
+            if not _KEY.fullmatch(key) or len(key) > 128:
                 raise BadInput("Idempotency-Key: 1 to 128 visible ASCII characters")
             claimed = await self._uploads.uploads.claim_key(account.id, key, video_id)
             existing = await self._uploads.uploads.find(claimed)
@@ -135,7 +143,7 @@ class UploadRoutes:
         body_type="application/octet-stream",
         reply=PartReceipt,
         access=Access.USER,
-        problems=(UnknownVideo, NotYours, UploadClosed, UploadExpired),
+        problems=(UnknownVideo, NotYours, StateConflict, UploadClosed, UploadExpired),
     )
     async def put_part(self, call: Call[None]) -> PartReceipt:
         """Raw bytes of part `part` (from 1). Any order, in parallel; sending one again is harmless."""
@@ -177,12 +185,12 @@ class UploadRoutes:
         body=PresignBody,
         reply=PresignedParts,
         access=Access.USER,
-        problems=(UnknownVideo, NotYours, UploadClosed, UploadExpired),
+        problems=(UnknownVideo, NotYours, StateConflict, UploadClosed, UploadExpired),
     )
     async def presign(self, call: Call[PresignBody]) -> PresignedParts:
         upload = await self._uploads.uploads.open(self._video_id(call), call.user(), now=self._uploads.now())
         if upload.protocol != "presigned" or upload.size is None:
-            raise BadInput("begin with /api/v1/videos/upload/presigned to send parts to the object store")
+            raise StateConflict("begin with /api/v1/videos/upload/presigned to send parts to the object store")
         for number in call.body.parts:
             self._uploads.rules.part_size(upload.size, number)
         return PresignedParts(

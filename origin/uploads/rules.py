@@ -9,8 +9,13 @@ from foundation.errors import BadInput
 from origin.errors import DurationRefused, FileTooLarge
 
 MAX_PARTS = 10_000  # S3
-_HASHTAG = re.compile(r"^[\w]{1,50}$")
+_HASHTAG = re.compile(r"\w{1,50}")
+HASHTAG_PATTERN = r"^\s*#*\w{0,50}\s*$"
 MAX_HASHTAGS = 30
+FILENAME_PATTERN = r"^[^/]*[^/\s\u0000-\u001f][^/]*$"
+_FILENAME = re.compile(FILENAME_PATTERN)
+KEY_PATTERN = r"^[\x21-\x7e]+$"
+"""Idempotency keys and ids that clients make: visible ASCII."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +27,7 @@ class UploadRules:
 
     def check(self, *, filename: str, size: int, duration_ms: int | None) -> None:
         """Raises BadInput, FileTooLarge, DurationRefused: everything we can say before a byte is sent."""
-        if not filename.strip() or "/" in filename or "\x00" in filename:
+        if not _FILENAME.search(filename):
             raise BadInput("filename: give the name of the file, without folders")
         if size <= 0:
             raise BadInput("filesize: the file is empty")
@@ -56,6 +61,6 @@ def clean_hashtags(tags: tuple[str, ...]) -> tuple[str, ...]:
     if len(cleaned) > MAX_HASHTAGS:
         raise BadInput(f"hashtags: at most {MAX_HASHTAGS}")
     for tag in cleaned:
-        if not _HASHTAG.match(tag):
+        if not _HASHTAG.fullmatch(tag):
             raise BadInput(f"hashtags: {tag[:60]!r} is not one: letters, digits and '_', at most 50")
     return tuple(cleaned)

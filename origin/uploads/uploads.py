@@ -104,9 +104,9 @@ class Uploads:
         return upload
 
     async def put_part(self, upload: Upload, number: int, body: AsyncIterator[bytes], *, length: int | None) -> Part:
-        """Stream one part to the store. Raises BadInput if it has not exactly the size its number asks for."""
+        """Stream one part to the store. Raises BadInput if it has not the size of its number."""
         if upload.size is None or upload.protocol != "parts":
-            raise BadInput(f"this upload goes by {upload.protocol}, not by parts")
+            raise StateConflict(f"this upload goes by {upload.protocol}, not by parts")
         expected = self.rules.part_size(upload.size, number)
         if length is not None and length != expected:
             raise BadInput(
@@ -147,8 +147,6 @@ class Uploads:
         return await self.videos.get(upload.video_id)
 
     def _metadata(self, account: Account, body: Completion, ingredients: Ingredients) -> Metadata:
-        if body.publish_at is not None and body.publish_at.tzinfo is None:
-            raise BadInput("publishAt: give a time with its zone, e.g. 2026-01-01T12:00:00Z")
         return Metadata(
             title=clean_text(body.title).strip(),
             description=clean_text(body.description).strip(),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import logging
 import signal
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from popreel.embedded.errors import EmbeddedServerError, EndedEarly, NotReady, P
 from popreel.embedded.ports import is_free
 from popreel.embedded.process import ManagedProcess, log_tail
 
+_log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 
 
@@ -90,6 +92,21 @@ class EmbeddedServer(abc.ABC):
     async def stop(self) -> None:
         if self._process is not None:
             await self._process.stop(self.stop_signal, deadline_s=self.stop_deadline_s)
+
+    async def answers(self) -> bool:
+        """Whether it gives a sign of life; a refusal (too many connections) is one. Bound it with a timeout."""
+        try:
+            return await self._answers()
+        except TimeoutError:
+            return False
+        except Exception:
+            _log.debug("%s answers with an error", self.name, exc_info=True)
+            return True
+
+    def kill(self) -> None:
+        """SIGKILL; nothing happens if it has ended. What it promised to keep survives: see each server."""
+        if self._process is not None:
+            self._process.send(signal.SIGKILL)
 
     @abc.abstractmethod
     async def _prepare(self) -> None: ...

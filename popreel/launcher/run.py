@@ -33,7 +33,10 @@ async def run_platform(platform: Platform, *, on_state: OnState) -> None:
         await end_leftovers(read_state(platform.folder.state))
         board = _Board(platform, on_state)
         supervisor = Supervisor(
-            platform.stages(), report=board.unit, start_deadline_s=platform.settings.start_deadline_s
+            platform.stages(),
+            report=board.unit,
+            start_deadline_s=platform.settings.start_deadline_s,
+            hang_after_s=platform.settings.hang_after_s,
         )
         stop, bounds = _stop_signal(), asyncio.create_task(keep_bounded(platform.folder.logs))
         try:

@@ -1,6 +1,7 @@
 """Starts units in stages, keeps them running, stops them in the reverse order.
 
-One task per unit waits for its end and starts it again with growing pauses. Everything that happens is told to a
+One task per unit waits for its end and starts it again with growing pauses; another asks it for a sign of life and
+kills it when it has given none for `hang_after_s`, which is an end like any other. Everything that happens is told to a
 `Reporter`: the state file, the log and the terminal listen there.
 """
 
@@ -18,6 +19,7 @@ from popreel.errors import StartFailed
 from popreel.launcher.backoff import Backoff
 from popreel.launcher.state_file import UnitPhase
 from popreel.launcher.unit import Unit
+from popreel.launcher.watchdog import Pulse, look_every_s, overslept
 
 _log = logging.getLogger(__name__)
 _START_ATTEMPTS = 3
@@ -43,6 +45,8 @@ class Watched:
     phase: UnitPhase = UnitPhase.WAITING
     restarts: int = 0
     last_exit: str = ""
+    killed_because: str = ""
+    """Of a kill under way, until its end is seen."""
     started_s: float = 0.0
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -59,14 +63,18 @@ class Supervisor:
         *,
         report: Reporter,
         start_deadline_s: float,
+        hang_after_s: float = 0.0,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        """hang_after_s: silence after which a ready process counts as hung and is killed; 0: never."""
         self._stages = tuple(stages)
         self._report = report
         self._start_deadline_s = start_deadline_s
+        self._hang_after_s = hang_after_s
         self._clock_s = clock_s
         self._watched = {unit.name: Watched(unit=unit) for stage in self._stages for unit in stage.units}
         self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._watchdogs: dict[str, asyncio.Task[None]] = {}
 
     @property
     def watched(self) -> Mapping[str, Watched]:
@@ -88,9 +96,10 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop keeping, then stop stage after stage from the last to the first, each stage's units together."""
-        for keeper in self._keepers.values():
-            keeper.cancel()
-        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        tasks = (*self._watchdogs.values(), *self._keepers.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for stage in reversed(self._stages):
             await asyncio.gather(*(self._stop(self._watched[unit.name]) for unit in stage.units))
 
@@ -109,7 +118,10 @@ class Supervisor:
                 _log.warning(err.detail, extra={"event": "start_failed", "unit": watched.unit.name})
                 await watched.unit.stop()
                 watched.restarts += 1
-        self._keepers[watched.unit.name] = asyncio.create_task(self._keep(watched), name=f"keep {watched.unit.name}")
+        name = watched.unit.name
+        self._keepers[name] = asyncio.create_task(self._keep(watched), name=f"keep {name}")
+        if self._hang_after_s:
+            self._watchdogs[name] = asyncio.create_task(self._watch(watched), name=f"watch {name}")
 
     async def _start(self, watched: Watched) -> None:
         self._tell(watched, UnitPhase.STARTING)
@@ -126,7 +138,8 @@ class Supervisor:
         unit = watched.unit
         while True:
             code = await unit.wait()
-            watched.last_exit = describe_exit(code)
+            watched.last_exit = describe_exit(code) + (f", {watched.killed_because}" if watched.killed_because else "")
+            watched.killed_because = ""
             pause_s, watched.backoff = watched.backoff.after(ran_s=self._clock_s() - watched.started_s)
             watched.restarts += 1
             self._tell(watched, UnitPhase.RESTARTING)
@@ -139,6 +152,42 @@ class Supervisor:
             )
             await asyncio.sleep(pause_s)  # the back-off itself
             await self._start_again(watched)
+
+    async def _watch(self, watched: Watched) -> None:
+        """Kill the unit when it runs, was ready, and has not answered for `hang_after_s`; until cancelled."""
+        pause_s, pulse = look_every_s(self._hang_after_s), Pulse(self._clock_s())
+        while True:
+            before_s = self._clock_s()
+            await asyncio.sleep(pause_s)
+            slept_s, pid = self._clock_s() - before_s, watched.unit.pid
+            if (
+                watched.phase is not UnitPhase.READY
+                or overslept(slept_s=slept_s, asked_s=pause_s, limit_s=self._hang_after_s)
+                or await self._gives_a_sign(watched, pulse)
+                or watched.unit.pid != pid
+            ):
+                pulse = Pulse(self._clock_s())
+            elif pulse.hung(now_s=self._clock_s(), limit_s=self._hang_after_s):
+                self._kill_hung(watched, pulse)
+                pulse = Pulse(self._clock_s())
+
+    async def _gives_a_sign(self, watched: Watched, pulse: Pulse) -> bool:
+        left_s = self._hang_after_s - pulse.silent_s(now_s=self._clock_s())
+        try:
+            async with asyncio.timeout(max(left_s, 1.0)):
+                return await watched.unit.answers()
+        except TimeoutError:
+            return False
+
+    def _kill_hung(self, watched: Watched, pulse: Pulse) -> None:
+        watched.killed_because = f"no answer for {pulse.silent_s(now_s=self._clock_s()):.0f} s"
+        _log.error(
+            "%s runs but hangs (%s): killing it",
+            watched.unit.name,
+            watched.killed_because,
+            extra={"event": "unit_hung", "unit": watched.unit.name, "pid": watched.unit.pid},
+        )
+        watched.unit.kill()
 
     async def _start_again(self, watched: Watched) -> None:
         """One more start. A process that runs but is not ready is left to it: what it waits for may be away as well."""

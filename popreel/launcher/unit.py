@@ -32,6 +32,13 @@ class Unit(Protocol):
     async def ready(self, *, deadline_s: float) -> None: ...
     async def wait(self) -> int: ...
     async def stop(self) -> None: ...
+    async def answers(self) -> bool:
+        """Whether it gives a sign of life, at whatever it is asked to do (not: whether it is ready)."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL, by its pid; nothing happens if it has ended."""
+        ...
 
 
 class ServiceProcess:
@@ -97,6 +104,18 @@ class ServiceProcess:
     async def stop(self) -> None:
         if self._process is not None:
             await self._process.stop(signal.SIGTERM, deadline_s=self.stop_deadline_s)
+
+    async def answers(self) -> bool:
+        """Any answer of /healthz counts. Takes as long as the process does: bound it with a timeout."""
+        try:
+            async with aiohttp.ClientSession() as http, http.get(f"{self._url}/healthz"):
+                return True
+        except aiohttp.ClientConnectionError:
+            return False
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send(signal.SIGKILL)
 
     def _started(self) -> ManagedProcess:
         if self._process is None:

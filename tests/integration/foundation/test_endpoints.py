@@ -106,6 +106,41 @@ async def test_a_bad_body_says_what_is_wrong(client: Client, key: SigningKey, bo
     assert word in problem["detail"]
 
 
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [(b'{"limit": 20.0}', 20), (b'{"limit": 3e1, "other": [1.5]}', 30)],
+)
+async def test_a_whole_number_may_be_written_as_a_float(client: Client, body: bytes, limit: int) -> None:
+    """JSON Schema says 20.0 is an integer, and languages whose only number is a float write it so."""
+    answer = await client.delete("/api/v1/notes", data=body, headers=JSON)
+    assert (answer.status, await answer.json()) == (200, {"limit": limit})
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"limit": 20.5}', b'{"limit": 1e400}', b'{"limit": "20"}', b'{"limit": true}', b"1 2"]
+)
+async def test_what_is_no_whole_number_is_refused(client: Client, body: bytes) -> None:
+    assert (await client.delete("/api/v1/notes", data=body, headers=JSON)).status == 400
+
+
+async def test_a_body_nested_without_end_is_refused_not_an_error_of_ours(client: Client, key: SigningKey) -> None:
+    bodies = [b'{"noteText": "hi", "x": ' + b"[" * 200_000, b"[" * 200_000]
+    for body in bodies:
+        answer = await client.post("/api/v1/notes", data=io.BytesIO(body), headers={**token(key), **JSON})
+        assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"), [(r"a\u0000b", "ab"), (r"a\\u0000", r"a\u0000"), (r"\u0000\u0000x", "x"), (r"\\\u0000", "\\")]
+)
+async def test_nul_characters_are_dropped_and_nothing_else(
+    client: Client, key: SigningKey, sent: str, stored: str
+) -> None:
+    raw = f'{{"noteText": "{sent}"}}'.encode()
+    answer = await client.post("/api/v1/notes", data=raw, headers={**token(key), **JSON})
+    assert (await answer.json())["noteText"] == f"7:{stored}"
+
+
 @pytest.mark.parametrize("body", [None, b"", b" ", b"{}"])
 async def test_an_optional_body_may_be_left_out(client: Client, body: bytes | None) -> None:
     answer = await client.delete("/api/v1/notes", data=body, headers=JSON if body else {})

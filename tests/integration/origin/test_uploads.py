@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from tests.origin_harness import CLIP, Origin
+from tests.origin_harness import CLIP, Json, Origin
 
 BIG = CLIP + random.Random(1).randbytes(11 * 1024 * 1024)
 
@@ -50,7 +50,12 @@ async def test_twenty_completes_at_once_make_one_job_and_one_video(origin: Origi
     answers = await asyncio.gather(*(origin.call("POST", path, ada, json={"title": "once"}) for _ in range(20)))
     assert {status for status, _ in answers} == {200}
     await origin.until(ada, ticket["videoId"], lambda status: status["progress"] == 1)
-    upserts = [c for c in (await origin.changes())["changes"] if c["videoId"] == ticket["videoId"]]
+
+    async def logged() -> list[Json]:
+        changes = (await origin.changes() or {"changes": []})["changes"]
+        return [change for change in changes if change["videoId"] == ticket["videoId"]]
+
+    upserts = await origin.eventually(logged)
     assert {change["item"]["revision"] for change in upserts} == {1}
     again = await origin.ok("POST", path, ada, json={"title": "once more"})
     assert again["status"] == "ready"

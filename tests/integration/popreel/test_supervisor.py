@@ -103,10 +103,16 @@ def _ended(pid: int) -> bool:
 
 @asynccontextmanager
 async def running(
-    bench: Bench, *stages: tuple[ServiceProcess, ...], then: Callable[[], Awaitable[None]] | None = None
+    bench: Bench,
+    *stages: tuple[ServiceProcess, ...],
+    then: Callable[[], Awaitable[None]] | None = None,
+    hang_after_s: float = 0.0,
 ) -> AsyncIterator[Supervisor]:
     supervisor = Supervisor(
-        [Stage(units=units, then=then) for units in stages], report=bench.report, start_deadline_s=10
+        [Stage(units=units, then=then) for units in stages],
+        report=bench.report,
+        start_deadline_s=10,
+        hang_after_s=hang_after_s,
     )
     try:
         await supervisor.start()
@@ -134,6 +140,23 @@ async def test_a_killed_process_comes_back_and_its_end_is_told(bench: Bench) -> 
         assert service.pid not in (None, before)
         watched = supervisor.watched["victim"]
         assert (watched.restarts, watched.last_exit) == (1, "signal SIGKILL")
+
+
+async def test_a_process_that_hangs_is_killed_and_comes_back_and_others_stay(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    hanging, lively = bench.service("hanging"), bench.service("lively")
+    async with running(bench, (hanging, lively), hang_after_s=2.0) as supervisor:
+        before, untouched = hanging.pid, lively.pid
+        assert before
+        os.kill(before, signal.SIGSTOP)
+        await bench.until(lambda: bench.heard.count(("hanging", UnitPhase.READY)) == 2)
+        assert hanging.pid not in (None, before)
+        assert _ended(before)
+        watched = supervisor.watched["hanging"]
+        assert watched.last_exit.startswith("signal SIGKILL, no answer for ")
+        assert (lively.pid, supervisor.watched["lively"].restarts) == (untouched, 0)
+    assert [record.unit for record in caplog.records if getattr(record, "event", "") == "unit_hung"] == ["hanging"]  # type: ignore[attr-defined]
 
 
 async def test_a_restart_that_fails_is_tried_again_until_it_succeeds(

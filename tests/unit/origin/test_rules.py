@@ -19,7 +19,7 @@ from origin.media.answers import matches
 from origin.pages import decode_cursor, encode_cursor
 from origin.text import clean_text
 from origin.uploads.rules import UploadRules, clean_hashtags
-from origin.uploads.tus import parse_checksum, parse_metadata
+from origin.uploads.tus_protocol import parse_checksum, parse_metadata
 
 RULES = UploadRules(max_file_bytes=1000, min_duration_ms=500, max_duration_ms=60_000, chunk_bytes=300)
 TODAY = dt.date(2026, 11, 23)
@@ -43,8 +43,10 @@ def test_thirteen_is_a_teen_and_twelve_is_refused() -> None:
     assert is_teen(dt.date(2008, 11, 23), TODAY) is False
     with pytest.raises(TooYoung):
         is_teen(dt.date(2013, 11, 24), TODAY)
-    with pytest.raises(BadInput):
+    with pytest.raises(TooYoung):
         is_teen(dt.date(2030, 1, 1), TODAY)
+    with pytest.raises(BadInput):
+        is_teen(dt.date(1890, 1, 1), TODAY)
 
 
 @pytest.mark.parametrize("name", ["a", "x" * 31, "with space", "-dash", "dot.", "admin", "ünicode", "", "a\x00b"])

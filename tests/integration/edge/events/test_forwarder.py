@@ -31,6 +31,8 @@ class Origin:
         self.batches: list[EventBatch] = []
         self.answer: int = 200
         self.poison: str = ""
+        self.waiting: set[str] = set()
+        """Events whose shard is being moved."""
         self.got = asyncio.Event()
 
     async def take(self, request: web.Request) -> web.Response:
@@ -41,7 +43,9 @@ class Origin:
             return web.Response(status=400)
         self.batches.append(batch)
         self.got.set()
-        return web.Response(body=msgspec.json.encode(EventReceipt(accepted=len(batch.events), duplicates=0)))
+        waiting = tuple(at for at, e in enumerate(batch.events) if e.event_id in self.waiting)
+        receipt = EventReceipt(accepted=len(batch.events) - len(waiting), duplicates=0, waiting=waiting)
+        return web.Response(body=msgspec.json.encode(receipt))
 
 
 @pytest.fixture
@@ -80,6 +84,30 @@ async def test_batches_arrive_in_order_and_the_spool_empties(valkey: Redis, sess
     assert [e.event_id for batch in origin.batches for e in batch.events] == [f"e{n}" for n in range(10)]
     assert [len(batch.events) for batch in origin.batches] == [4, 4, 2]
     assert await spool.length() == 0
+    await server.close()
+
+
+async def test_events_whose_shard_moves_wait_and_hold_up_nobody(valkey: Redis, session: aiohttp.ClientSession) -> None:
+    origin, spool = Origin(), EventSpool(valkey)
+    server = await served(origin)
+    forwarder = forwarder_to(server, spool, session, batch=3)
+    await spool.append([event(n) for n in range(8)])
+    origin.waiting = {"e0", "e4"}
+    assert [await forwarder.forward_once(wait_ms=1) for _ in range(3)] == [2, 2, 2]
+    with pytest.raises(Unavailable, match="being moved"):
+        await forwarder.forward_once(wait_ms=1)
+    assert [[e.event_id for e in batch.events] for batch in origin.batches] == [
+        ["e0", "e1", "e2"],
+        ["e3", "e4", "e5"],
+        ["e6", "e7"],
+    ]
+    assert all(batch.partly for batch in origin.batches)
+    assert (await spool.length(), forwarder.counts.sent) == (2, 6)
+    origin.waiting.clear()
+    while await forwarder.forward_once(wait_ms=1):
+        pass
+    assert [e.event_id for e in origin.batches[-1].events] == ["e0", "e4"]
+    assert (await spool.length(), forwarder.counts.sent) == (0, 8)
     await server.close()
 
 
