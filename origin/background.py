@@ -23,7 +23,8 @@ from origin.accounts.account_store import AccountStore
 from origin.catalogue.creators import Creators
 from origin.catalogue.projection import CatalogueProjection, RevocationProjection
 from origin.catalogue.routes import revocations_after
-from origin.consumers import Copies, Purger, Streams
+from origin.consumers import Purger, Streams
+from origin.copies import Copies
 from origin.engagement.counters import CounterFlusher
 from origin.events.event_store import EventStore
 from origin.settings import OriginSettings

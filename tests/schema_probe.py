@@ -34,7 +34,7 @@ class Probe:
     sacrifices: Mapping[str, str] = field(default_factory=dict, repr=False)
     also_refused_with: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Statuses by operationId for rules no JSON Schema says (one header excludes another); each needs a reason."""
-    examples: int = 6
+    examples: int = 4
     seed: int = 1
     phases: str = "examples,coverage,fuzzing,stateful"
     workers: int = 1

@@ -232,15 +232,18 @@ class Shards:
 
         Raises ShardUnavailable if one of them has just moved away: group again and retry.
         """
-        moved = False
-        async with self.servers[server].primary() as connection, connection.transaction():
-            for shard in sorted(set(shards)):
-                moved = moved or await self._enter(connection, family, shard, tolerate=True)
-                if moved:
-                    break  # the transaction is aborted
-            if not moved:
+        try:
+            async with self.servers[server].primary() as connection, connection.transaction():
+                # one round trip; in order, so that two writers and a mover cannot wait in a circle
+                await connection.execute(
+                    "select shard_enter($1, s) from unnest($2::smallint[]) s", str(family), sorted(set(shards))
+                )
                 yield connection
-                return
+        except asyncpg.PostgresError as err:
+            if err.sqlstate != _MOVED:
+                raise
+        else:
+            return
         await self.refresh_map()
         raise _moving()
 

@@ -30,6 +30,7 @@ from origin.limits import Limits
 from origin.media.answers import matches
 
 _FILE = "/avatars/{userId}/{file}"
+_ALSO = {304: "as you have it"}
 
 
 class AvatarView(Wire, frozen=True, kw_only=True):
@@ -84,12 +85,12 @@ class AvatarRoutes:
             await self._remove(account.id, await self._accounts.set_avatar(account.id, None))
         return _view(account.id, None)
 
-    @endpoint("GET", _FILE, summary="An avatar", reply="bytes", reply_type="image/webp", tag="media")
+    @endpoint("GET", _FILE, summary="An avatar", reply="bytes", reply_type="image/webp", tag="media", also=_ALSO)
     async def avatar(self, call: Call[None]) -> web.Response:
         """Immutable under its name; 404 once the person has another one, or none."""
         return await self._avatar(call)
 
-    @endpoint("HEAD", _FILE, summary="An avatar, headers only", reply="none", tag="media")
+    @endpoint("HEAD", _FILE, summary="An avatar, headers only", reply="headers", tag="media", also=_ALSO)
     async def avatar_head(self, call: Call[None]) -> web.Response:
         return await self._avatar(call)
 

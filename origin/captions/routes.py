@@ -17,13 +17,15 @@ from foundation.wire.feed import CaptionView
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import Account
 from origin.captions.caption_store import CaptionStore
-from origin.captions.webvtt import MAX_BYTES, language_tag, parse, render
+from origin.captions.webvtt import LANGUAGE_PATTERN, MAX_BYTES, language_tag, parse, render
 from origin.errors import NotYours, UnknownVideo
 from origin.lifecycle.media_access import MediaAccess
 from origin.lifecycle.object_keys import captions_prefix
 from origin.lifecycle.video import caption_views
 from origin.lifecycle.video_store import VideoStore
 from origin.limits import Limits
+
+_LANG = {"lang": {"pattern": LANGUAGE_PATTERN}}
 
 
 class CaptionList(Wire, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class CaptionRoutes:
         body_type="text/vtt",
         reply=CaptionList,
         access=Access.USER,
+        path_schemas=_LANG,
         problems=(UnknownVideo, NotYours, BadInput, TooLarge, UnsupportedMedia, Conflict),
     )
     async def set_captions(self, call: Call[None]) -> CaptionList:
@@ -91,6 +94,7 @@ class CaptionRoutes:
         summary="Remove the captions of a language",
         reply=CaptionList,
         access=Access.USER,
+        path_schemas=_LANG,
         problems=(UnknownVideo, NotYours),
     )
     async def remove_captions(self, call: Call[None]) -> CaptionList:

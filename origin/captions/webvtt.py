@@ -19,7 +19,8 @@ MAX_TIME_S = 6 * 3600
 _TIME = r"(?:(\d{1,3}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _TIMING = re.compile(rf"^\s*{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t]+(.*))?$")
 _SETTING = re.compile(r"^(?:vertical:(?:rl|lr)|(?:line|position):-?[0-9.]+%?(?:,[a-z-]+)?|size:[0-9.]+%|align:[a-z]+)$")
-_LANGUAGE = re.compile(r"^[a-z]{2,3}(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?$")
+LANGUAGE_PATTERN = "^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?$"
+_LANGUAGE = re.compile(LANGUAGE_PATTERN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ def language_tag(text: str) -> str:
 
     Language, script and region of BCP 47; that is what players and people choose by.
     """
-    if not _LANGUAGE.match(text.lower()) or "\n" in text:
+    if not _LANGUAGE.fullmatch(text):
         raise BadInput(f"{text[:40]!r} is no language tag: write it like 'en', 'pt-BR' or 'zh-Hant'")
     language, *others = text.lower().split("-")
     return "-".join([language, *(part.title() if len(part) == 4 else part.upper() for part in others)])

@@ -139,6 +139,7 @@ class EngagementRoutes:
         summary="Count a share",
         body=ShareBody,
         body_optional=True,
+        status=204,
         access=Access.USER,
         headers=(_SHARE_KEY,),
         problems=(UnknownVideo, Blocked),

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from foundation.errors import Unavailable
-from foundation.http.endpoint import Access, Call, endpoint
+from foundation.http.endpoint import Access, Call, Header, endpoint
 from foundation.ids import Snowflake, UserId, VideoId
 from foundation.stores.objects import ObjectStore
 from origin.accounts.access import AccessStore
@@ -87,6 +87,11 @@ class SoundRoutes:
         summary="Listen to a sound",
         reply="bytes",
         reply_type="audio/mp4",
+        also={206: "the range asked for", 304: "as you have it", 307: "to the video's file", 416: "it is shorter"},
+        headers=(
+            Header(name="Range", description="bytes=FIRST-LAST"),
+            Header(name="If-None-Match", description="ETag you hold"),
+        ),
         problems=(UnknownSound, SoundNotReady),
     )
     async def audio(self, call: Call[None]) -> web.StreamResponse:
