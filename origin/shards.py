@@ -1,6 +1,6 @@
 """Moving logical shards between Postgres servers while the service runs.
 
-    python -m origin.shards --config FILE --family video --shards 0-15 --to pg2
+    popreel shards move --family video --shards 0-15 --to pg2
 
 One logical shard at a time (a 64th of the videos, a 32nd of the users):
 1. watch events older than an hour are copied ahead, without any lock
@@ -14,30 +14,26 @@ Why not logical replication: docs/decisions/0606-moving-shards.md. Stopped at an
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 import asyncpg
 
 from foundation.errors import BadInput, PopreelError
-from foundation.settings import load
+from foundation.stores.errors import ShardUnavailable
 from foundation.stores.postgres import Connection, PoolLimits, Shards
-from foundation.stores.shard_map import Family, parse_ranges
+from foundation.stores.shard_map import Family, format_ranges
 from origin.settings import OriginSettings
 
 MAP_REFRESH_S = 1.0
 """Every process reads the shard map this often (origin/background.py, origin/worker.py)."""
 
 _LOCK = {Family.VIDEO: 7701, Family.USER: 7702}  # as in shard_enter()
-_TABLES = {
+TABLES = {
     # parents before children: foreign keys hold on the target at once
     Family.VIDEO: (
         "videos",
@@ -121,7 +117,7 @@ class ShardMover:
     async def _copy_all(self, old: Connection, new: Connection, family: Family, shard: int) -> int:
         async with old.transaction(isolation="repeatable_read", readonly=True), new.transaction():
             rows = 0
-            for table in _TABLES[family]:
+            for table in TABLES[family]:
                 rows += await self._copy(old, new, table, shard, "true")
             condition = f"family = '{family}'"
             return rows + await self._copy(old, new, "jobs", shard, condition)
@@ -199,7 +195,7 @@ class ShardMover:
     async def _clear(self, connection: Connection, family: Family, shard: int) -> None:
         """Remove the shard's rows: of an aborted move at the target, of a finished one at the source."""
         async with connection.transaction():
-            for table in reversed(_TABLES[family]):
+            for table in reversed(TABLES[family]):
                 await connection.execute(f"delete from {table} where shard = $1", shard, timeout=None)  # noqa: S608
             await connection.execute("delete from jobs where family = $1 and shard = $2", str(family), shard)
 
@@ -222,32 +218,49 @@ async def keep_map_fresh(shards: Shards) -> None:
             continue  # the control server is away: the map we have stays
 
 
-async def _main(settings: OriginSettings, family: Family, numbers: tuple[int, ...], target: str) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerShards:
+    """What one server holds of one family."""
+
+    family: Family
+    server: str
+    shards: str
+    """Ranges, "0-31,40"; empty: none."""
+    rows: int | None
+    """Videos or users there; None: the server does not answer."""
+    replicas: int
+
+
+async def overview(shards: Shards) -> tuple[ServerShards, ...]:
+    """Where the logical shards are now, moves included. Raises ShardUnavailable without the control server."""
+    await shards.refresh_map()
+    return tuple([await _held(shards, family, name) for family in Family for name in shards.servers])
+
+
+async def _held(shards: Shards, family: Family, name: str) -> ServerShards:
+    held = shards.map.shards_on(family, name)
+    try:
+        async with shards.servers[name].primary() as connection:
+            rows = await connection.fetchval(_COUNT[family], list(held))
+    except ShardUnavailable:
+        rows = None
+    return ServerShards(
+        family=family, server=name, shards=format_ranges(held), rows=rows, replicas=shards.servers[name].replicas
+    )
+
+
+_COUNT = {
+    Family.VIDEO: "select count(*) from videos where shard = any($1)",
+    Family.USER: "select count(*) from users where shard = any($1)",
+}
+
+
+@asynccontextmanager
+async def open_shards(settings: OriginSettings) -> AsyncIterator[Shards]:
+    """The servers of the settings, for an operator's command: few connections."""
     shards = Shards(settings.postgres, limits=PoolLimits(size=2))
     await shards.open()
     try:
-        for shard in numbers:
-            moved = await ShardMover(shards).move(family, shard, target)
-            print(f"{family} shard {moved.shard}: {moved.rows} rows to {target}", flush=True)
+        yield shards
     finally:
         await shards.close()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m origin.shards")
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--family", choices=[str(family) for family in Family], required=True)
-    parser.add_argument("--shards", required=True, help='ranges such as "0-15,40"')
-    parser.add_argument("--to", required=True, help="name of a server in the settings")
-    arguments = parser.parse_args()
-    family = Family(arguments.family)
-    try:
-        settings = load(OriginSettings, file=arguments.config, environ=os.environ)
-        asyncio.run(_main(settings, family, parse_ranges(arguments.shards, size=family.size), arguments.to))
-    except (PopreelError, OSError, asyncpg.PostgresError) as err:
-        print(f"origin.shards: {err}", file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+shards_app = typer.Typer(help="Where the logical shards of the database are, and moving them.", no_args_is_help=True)
+app.add_typer(shards_app, name="shards")
+
+
+class ShardFamily(StrEnum):
+    VIDEO = "video"
+    USER = "user"
+
+
+OriginConfig = Annotated[
+    Path | None,
+    typer.Option(help="The origin's settings (TOML); default: those of this folder's installation.", exists=True),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts.")]
 
 
@@ -293,6 +307,31 @@ def demo(context: typer.Context, json: JsonFlag = False) -> None:
     _print_json(result) if json else print_demo(known.out, result)
     if not result.complete:
         raise typer.Exit(1)
+
+
+@shards_app.command("list")
+def shards_list(context: typer.Context, origin_config: OriginConfig = None, json: JsonFlag = False) -> None:
+    """Show which Postgres server holds which logical shards."""
+    from popreel.commands.shards import list_shards, origin_settings, print_shards
+
+    known = _context(context)
+    found = asyncio.run(list_shards(origin_settings(known, origin_config)))
+    _print_json(found) if json else print_shards(known, found)
+
+
+@shards_app.command("move")
+def shards_move(
+    context: typer.Context,
+    family: Annotated[ShardFamily, typer.Option(help="What the shards hold.")],
+    shards: Annotated[str, typer.Option(help='Ranges of logical shards, such as "0-15,40".')],
+    to: Annotated[str, typer.Option(help="Name of a server in the origin's settings.")],
+    origin_config: OriginConfig = None,
+) -> None:
+    """Move logical shards to another server while everything runs; run it again if it was stopped."""
+    from popreel.commands.shards import move_shards, origin_settings
+
+    known = _context(context)
+    asyncio.run(move_shards(known, origin_settings(known, origin_config), family.value, shards, to))
 
 
 @app.command()

@@ -69,6 +69,10 @@ class Server:
         self._replicas: list[asyncpg.Pool] = []
         self._down_until: dict[int, float] = {}
 
+    @property
+    def replicas(self) -> int:
+        return len(self._replica_dsns)
+
     async def open(self) -> None:
         self._primary = await self._pool(self.dsn)
         self._replicas = [await self._pool(dsn) for dsn in self._replica_dsns]

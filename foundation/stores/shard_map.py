@@ -64,6 +64,17 @@ def parse_ranges(text: str, *, size: int) -> tuple[int, ...]:
     return tuple(shards)
 
 
+def format_ranges(shards: Iterable[int]) -> str:
+    """The other way: "0-31,40"."""
+    spans: list[list[int]] = []
+    for shard in sorted(shards):
+        if spans and shard == spans[-1][1] + 1:
+            spans[-1][1] = shard
+        else:
+            spans.append([shard, shard])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardMap:
     """Server name by logical shard, for both families."""

@@ -116,18 +116,18 @@ class MediaRoutes:
         return await self._current(call)
 
     @endpoint("GET", _CAPTIONS, summary="Captions", reply="WebVTT", tag="media", **_AS_MEDIA)
-    async def captions(self, call: Call[None]) -> web.StreamResponse:
+    async def caption_file(self, call: Call[None]) -> web.StreamResponse:
         """Immutable; gone once the creator replaces or removes them."""
         return await self._captions(call)
 
     @endpoint("HEAD", _CAPTIONS, summary="Captions, headers only", reply="headers", tag="media", **_AS_MEDIA)
-    async def captions_head(self, call: Call[None]) -> web.StreamResponse:
+    async def caption_file_head(self, call: Call[None]) -> web.StreamResponse:
         return await self._captions(call)
 
     @endpoint(
         "GET", _TOKEN + _CAPTIONS, summary="Captions, opened by a media token", reply="WebVTT", tag="media", **_AS_MEDIA
     )
-    async def token_captions(self, call: Call[None]) -> web.StreamResponse:
+    async def token_caption_file(self, call: Call[None]) -> web.StreamResponse:
         return await self._captions(call)
 
     async def _captions(self, call: Call[None]) -> web.StreamResponse:

@@ -147,7 +147,8 @@ class UploadRoutes:
     )
     async def put_part(self, call: Call[None]) -> PartReceipt:
         """Raw bytes of part `part` (from 1). Any order, in parallel; sending one again is harmless."""
-        upload = await self._uploads.uploads.open(self._video_id(call), call.user(), now=self._uploads.now())
+        account = await self._access.actor(call)
+        upload = await self._uploads.uploads.open(self._video_id(call), account.id, now=self._uploads.now())
         part = await self._uploads.put_part(
             upload,
             call.query.part,
@@ -188,7 +189,8 @@ class UploadRoutes:
         problems=(UnknownVideo, NotYours, StateConflict, UploadClosed, UploadExpired),
     )
     async def presign(self, call: Call[PresignBody]) -> PresignedParts:
-        upload = await self._uploads.uploads.open(self._video_id(call), call.user(), now=self._uploads.now())
+        account = await self._access.actor(call)
+        upload = await self._uploads.uploads.open(self._video_id(call), account.id, now=self._uploads.now())
         if upload.protocol != "presigned" or upload.size is None:
             raise StateConflict("begin with /api/v1/videos/upload/presigned to send parts to the object store")
         for number in call.body.parts:

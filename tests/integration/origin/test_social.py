@@ -29,7 +29,7 @@ async def test_following_holds_on_return_and_its_counts_are_exact(origin: Origin
     await origin.ok("DELETE", f"/api/v1/users/{ada.id}/follow", bob)
     assert (await origin.ok("GET", f"/api/v1/users/{bob.id}/following"))["users"] == []
     await origin.eventually(lambda: counted(0))
-    assert (await origin.call("POST", f"/api/v1/users/{bob.id}/follow", bob))[0] == 400
+    assert (await origin.call("POST", f"/api/v1/users/{bob.id}/follow", bob))[0] == 409
 
 
 async def test_followers_page_newest_first(origin: Origin) -> None:

@@ -98,7 +98,7 @@ async def watch(origin: Origin, event_id: str, video: str) -> None:
 
 
 async def move_all(origin: Origin, videos: list[str], person: str) -> None:
-    """The shards of all these, as an operator would by `python -m origin.shards`."""
+    """The shards of all these, as `popreel shards move` does."""
     shards = Shards(origin.settings.postgres, limits=PoolLimits(size=2))
     await shards.open()
     try:
