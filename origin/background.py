@@ -119,6 +119,9 @@ async def _maintain(stores: Stores, settings: OriginSettings) -> None:
             async with server.primary() as connection:
                 await connection.execute("delete from refresh_tokens where expires_at < now()")
                 await connection.execute("delete from idempotency_keys where created_at < now() - interval '7 days'")
+                await connection.execute(
+                    "delete from jobs where state = 'failed' and updated_at < now() - interval '90 days'"
+                )
         await asyncio.sleep(_HOUR_S)
 
 

@@ -33,6 +33,7 @@ from origin.engagement.routes import EngagementRoutes
 from origin.events.event_store import EventStore
 from origin.events.routes import EventRoutes
 from origin.events.viewer_history import ViewerHistoryRoutes
+from origin.lifecycle.job_routes import JobRoutes
 from origin.lifecycle.media_access import MediaAccess
 from origin.lifecycle.remix import Remix
 from origin.lifecycle.routes import VideoRoutes
@@ -156,6 +157,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             pantry=Pantry(remix=remix),
             public_url=settings.public_url,
         ),
+        JobRoutes(shards=shards, videos=videos, audit=Audit(shards)),
         AdminRoutes(
             shards=shards,
             accounts=accounts,

@@ -344,6 +344,7 @@ class VideoStore:
             )
             for kind in (PACKAGE_JOB, EMBED_JOB, PUBLISH_JOB, SWEEP_JOB):
                 await cancel(connection, kind=kind, key=str(video_id))
+                await connection.execute("delete from jobs where kind = $1 and key = $2", kind, str(video_id))
             await enqueue(
                 connection,
                 kind=ERASE_JOB,
@@ -377,4 +378,8 @@ async def _package_anew(connection: Connection, video_id: VideoId) -> None:
     """A fresh job, also while one for the former content is still running or about to be removed: that one loses its
     lease. Enqueueing alone would find it live, do nothing, and leave the video without a job when it ends."""
     await cancel(connection, kind=PACKAGE_JOB, key=str(video_id))
+    # one that failed has had its answer: the operators' list holds what still waits for one
+    await connection.execute(
+        "delete from jobs where kind = $1 and key = $2 and state = 'failed'", PACKAGE_JOB, str(video_id)
+    )
     await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)

@@ -19,10 +19,12 @@ from foundation.stores.objects import ObjectStore
 from foundation.stores.postgres import Shards
 from foundation.stores.shard_map import Family
 from foundation.wire.catalogue import Creator
+from foundation.wire.media import MediaManifest
 from inference.video_embedding import VideoEmbedder
-from origin.lifecycle.object_keys import originals_prefix
+from origin.lifecycle.object_keys import originals_prefix, revision_prefix
 from origin.lifecycle.video import Video
 from origin.lifecycle.video_store import EMBED_JOB, VideoStore
+from origin.packaging.sampling import sample
 
 _log = logging.getLogger(__name__)
 
@@ -71,16 +73,31 @@ class Embedding:
             await self._keep_for_retry(video, frames, audio)
 
     async def retry(self, video: Video, creator: Creator) -> None:
-        """The job: embed from what was kept (a missing file: from text and creator). Raises what the models raise."""
+        """The job: from what was kept, else from the video's lowest rendition. Raises what the models raise."""
+        if self.embedder is None:
+            return
         frames = await self.objects.get_bytes(_kept(video, "frames"))
         audio = await self.objects.get_bytes(_kept(video, "audio"))
-        arrays = (
-            np.load(io.BytesIO(frames)) if frames else np.zeros((0, 224, 224, 3), np.uint8),
-            np.load(io.BytesIO(audio)) if audio else None,
-        )
+        if frames is None and video.manifest is not None:  # embedded before: an operator wants its vector made anew
+            arrays = await self._sampled(video, video.manifest)
+        else:
+            arrays = (
+                np.load(io.BytesIO(frames)) if frames else np.zeros((0, 224, 224, 3), np.uint8),
+                np.load(io.BytesIO(audio)) if audio else None,
+            )
         await self._embed(video, creator, arrays)
         for name in ("frames", "audio"):
             await self.objects.delete(_kept(video, name))
+
+    async def _sampled(
+        self, video: Video, manifest: MediaManifest
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        """What the packager's analysis was made of, out of the lowest rendition."""
+        key = f"{revision_prefix(video.id, video.revision)}{manifest.renditions[0].name}.mp4"
+        data = await self.objects.get_bytes(key)
+        if data is None:
+            return np.zeros((0, 224, 224, 3), np.uint8), None
+        return await asyncio.to_thread(sample, data, manifest)
 
     async def _embed(
         self, video: Video, creator: Creator, arrays: tuple[NDArray[np.uint8], NDArray[np.float32] | None]

@@ -80,6 +80,7 @@ class Subject:
             "revision": "1",
             "file": "master.m3u8",
             "hashtag": "things",
+            "jobId": "00000000-0000-0000-0000-000000000001",
             "token": "k1.1.1.x",
         }
         query = QUERIES.get(operation.id)

@@ -26,6 +26,7 @@ _PACKAGE = CACHE.parent / "npm-tus"
 _TUS_JS = "tus-js-client@4.3.1"
 _SCRIPT = """
 const fs = require('fs');
+const { PassThrough } = require('stream');
 const tus = require('tus-js-client');
 const [endpoint, authorization, file, deferred] = process.argv.slice(2);
 const data = fs.readFileSync(file);
@@ -47,7 +48,8 @@ const run = (source, options, stopAt) => new Promise((resolve, reject) => {
 (async () => {
   const report = {};
   if (deferred === 'deferred') {
-    report.finished = await run(fs.createReadStream(file), { uploadLengthDeferred: true });
+    const pipe = fs.createReadStream(file).pipe(new PassThrough()); // of a file it would know the length
+    report.finished = await run(pipe, { uploadLengthDeferred: true });
   } else {
     report.interrupted = await run(data, {}, 6_000_000);
     report.finished = await run(data, { uploadUrl: report.interrupted.url });
@@ -80,7 +82,12 @@ def tus_script() -> Path:
 
 async def output_of(*command: str | Path) -> str:
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
-    out, err = await process.communicate()
+    try:
+        async with asyncio.timeout(120):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        raise
     assert process.returncode == 0, err.decode()[-2000:]
     return out.decode()
 
