@@ -75,6 +75,7 @@ class PopRoutes:
         body=PopWish,
         status=204,
         access=Access.OPERATOR,
+        path_schemas={"pop_id": {"minLength": 1}},
         problems=(UnknownPop,),
     )
     async def set_pop_state(self, call: Call[PopWish]) -> None:

@@ -6,56 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.origin_contract import origin_probe
 from tests.origin_harness import Origin
-from tests.schema_probe import Probe, run_probe
+from tests.schema_probe import run_probe
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-EXEMPT = {
-    # what a file holds, no schema says
-    **dict.fromkeys(("set_avatar", "put_sound_file", "set_captions"), ("400", "413", "415")),
-    # tus decides by combinations of headers (a length or a deferred one; offset and state), which no schema can say;
-    # its own clients are in test_tus.py and test_foreign_clients.py
-    **dict.fromkeys(
-        ("tus_create", "tus_head", "tus_patch", "tus_override", "tus_delete"),
-        ("400", "409", "410", "412", "413", "415", "460"),
-    ),
-    # how many parts there are, and how long each is, follows from the file announced
-    **dict.fromkeys(("put_part", "presign"), ("400",)),
-}
-
-
-async def probe_of(origin: Origin) -> Probe:
-    """A probe with a user who owns something of every kind."""
-    ada, ben, eve = await origin.person(), await origin.person(), await origin.person()
-    mine, other = await origin.published(ada, title="mine"), await origin.published(ben, title="other")
-    waiting = (await origin.begin(ada))["videoId"]
-    comment = await origin.ok("POST", f"/api/v1/videos/{mine}/comment", ada, json={"text": "first"})
-    sound = await origin.ok(
-        "POST", "/api/v1/admin/sounds", {"Authorization": "Bearer operator-key"}, json={"title": "s", "artist": "a"}
-    )
-    return Probe(
-        url=origin.url,
-        bearers={"user": ada.headers["Authorization"].split()[1], "operator": "operator-key"},
-        known={
-            "path.id": (mine, other, waiting),
-            "path.userId": (ben.id,),
-            "path.commentId": (comment["id"],),
-            "path.soundId": (sound["id"],),
-            "body.musicId": (sound["id"],),
-            "path.region": ("us-east",),
-            "path.revision": ("1",),
-            "path.file": ("master.m3u8", "360p.mp4", "poster.webp"),
-        },
-        also_refused_with=EXEMPT,
-        sacrifices={
-            "leave": eve.headers["Authorization"].split()[1],
-            "logout": eve.headers["Authorization"].split()[1],
-        },
-    )
-
-
 @pytest.mark.timeout(600)  # about 4000 requests
 async def test_the_origin_keeps_its_openapi_contract(origin: Origin, tmp_path: Path) -> None:
-    await run_probe(await probe_of(origin), tmp_path)
+    await run_probe(await origin_probe(origin), tmp_path)

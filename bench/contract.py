@@ -1,0 +1,94 @@
+"""`python -m bench.contract [--examples N] [--seconds S] [--only NAME]`: Schemathesis in depth on all four documents.
+
+The tests do the same with a few examples per operation; here it is as long as you like. Every check is on. Fails with
+the report if one does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from popreel.embedded.object_store import EmbeddedObjectStore, InnerPorts
+from popreel.embedded.ports import GRPC_OFFSET, free_ports
+from popreel.embedded.postgres import EmbeddedPostgres
+from popreel.embedded.server import EmbeddedServer
+from popreel.embedded.valkey import EmbeddedValkey
+from popreel.lab.throwaway import ThrowawayPlatform
+from tests.origin_contract import origin_probe
+from tests.origin_harness import one_server, origin_settings, running
+from tests.platform_contract import platform_probes
+from tests.schema_probe import Probe, run_probe
+
+NAMES = ("origin", "local-1", "control-plane", "cdn-router")
+
+
+async def probe_origin(folder: Path, depth: Probe) -> str:
+    """An origin on servers of its own, with a quick encoder."""
+    s3, *inner = free_ports(5, also=(GRPC_OFFSET,))
+    ports = InnerPorts(master=inner[0], volume=inner[1], filer=inner[2], admin=inner[3])
+    postgres = EmbeddedPostgres(data_dir=folder / "pg", log_file=folder / "pg.log", port=free_ports(1)[0])
+    valkey = EmbeddedValkey(data_dir=folder / "valkey", log_file=folder / "valkey.log", port=free_ports(1)[0])
+    objects = EmbeddedObjectStore(
+        data_dir=folder / "s3", log_file=folder / "s3.log", port=s3, inner_ports=ports, buckets=("contract",)
+    )
+    servers: tuple[EmbeddedServer, ...] = (postgres, valkey, objects)
+    async with AsyncExitStack() as stack:
+        for server in servers:
+            await server.start()
+            stack.push_async_callback(server.stop)
+            await server.ready()
+        dsn = await postgres.create_database("contract")
+        settings = origin_settings(folder, one_server(dsn), valkey.endpoint, objects.access("contract"))
+        origin = await stack.enter_async_context(running(settings))
+        return await run_probe(_as_deep(await origin_probe(origin), depth), folder)
+
+
+def probe_platform(folder: Path, names: list[str], depth: Probe) -> None:
+    platform = ThrowawayPlatform(folder / "platform")
+    platform.start()
+    try:
+        for name in names:
+            report = asyncio.run(run_probe(_as_deep(platform_probes(platform)[name], depth), folder))
+            print(f"== {name}\n{_summary(report)}", flush=True)
+    finally:
+        platform.stop()
+
+
+def _as_deep(probe: Probe, depth: Probe) -> Probe:
+    return replace(probe, examples=depth.examples, seed=depth.seed, max_time_s=depth.max_time_s)
+
+
+def _summary(report: str) -> str:
+    return report[report.rfind("= SUMMARY =") :]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.contract")
+    parser.add_argument("--examples", type=int, default=50, help="per operation")
+    parser.add_argument("--seconds", type=int, help="bound of each service's run")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=NAMES, action="append")
+    arguments = parser.parse_args()
+    names = arguments.only or list(NAMES)
+    depth = Probe(url="", examples=arguments.examples, seed=arguments.seed, max_time_s=arguments.seconds)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            if "origin" in names:
+                print(f"== origin\n{_summary(asyncio.run(probe_origin(folder, depth)))}", flush=True)
+            if others := [name for name in names if name != "origin"]:
+                probe_platform(folder, others, depth)
+        except AssertionError as err:
+            print(err, file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
