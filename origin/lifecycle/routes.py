@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,6 +44,8 @@ class VideoChange(Wire, frozen=True, kw_only=True):
     comments_open: bool | UnsetType = UNSET
     remixes_open: bool | UnsetType = UNSET
     """Whether others may duet and stitch it and use its sound."""
+    publish_at: Annotated[dt.datetime, Meta(tz=True)] | UnsetType | None = UNSET
+    """Another time for a video that is not out yet; null or one that has passed: as soon as it is ready."""
 
 
 class VideoRoutes:
@@ -138,11 +141,11 @@ class VideoRoutes:
     @endpoint(
         "PATCH",
         "/api/v1/videos/{id}",
-        summary="Change title, text, hashtags, visibility, comments",
+        summary="Change title, text, hashtags, visibility, comments, the time to be published",
         body=VideoChange,
         reply=VideoView,
         access=Access.USER,
-        problems=(UnknownVideo, NotYours),
+        problems=(UnknownVideo, NotYours, StateConflict),
     )
     async def change(self, call: Call[VideoChange]) -> VideoView:
         account = await self._access.actor(call)
@@ -157,6 +160,8 @@ class VideoRoutes:
         if "visibility" in changes:
             wanted = Visibility(changes["visibility"])
             changes["visibility"] = str(narrowed(wanted, account_private=account.private))
+        if "publish_at" in changes:
+            changes["publish_at"] = changes["publish_at"] or dt.datetime.now(dt.UTC)
         video_id = VideoId(call.path_id("id"))
         if changes:
             video = await self._videos.change(video_id, account.id, account.creator(), changes)

@@ -220,16 +220,7 @@ class VideoStore:
             if video.state is VideoState.READY:
                 await announce_ready(connection, video, creator)
             else:
-                assert video.publish_at is not None
-                wait_s = (video.publish_at - dt.datetime.now(dt.UTC)).total_seconds()
-                await enqueue(
-                    connection,
-                    kind=PUBLISH_JOB,
-                    key=str(video_id),
-                    family=Family.VIDEO,
-                    snowflake=video_id,
-                    delay_s=max(0.0, wait_s),
-                )
+                await _publish_later(connection, video)
             return video
 
     async def publish_scheduled(self, video_id: VideoId, creator: Creator) -> Video | None:
@@ -290,7 +281,8 @@ class VideoStore:
     # -- change and delete
 
     async def change(self, video_id: VideoId, owner: UserId, creator: Creator, changes: dict[str, Any]) -> Video:
-        """Set columns of `changes` (known names only) and tell the PoPs. Raises UnknownVideo, NotYours."""
+        """Set columns of `changes` (known names only) and tell the PoPs. Raises UnknownVideo, NotYours, StateConflict
+        (another time to be published for a video that is out)."""
         allowed = ("title", "description", "hashtags", "visibility", "comments_open", "remixes_open", "publish_at")
         names = [name for name in allowed if name in changes]
         assignments = "".join(f", {name} = ${index}" for index, name in enumerate(names, start=3))
@@ -303,6 +295,8 @@ class VideoStore:
                 raise UnknownVideo(f"there is no video {video_id}")
             if old["owner_id"] != owner:
                 raise NotYours("this video belongs to someone else")
+            if "publish_at" in changes and old["published_at"] is not None:
+                raise StateConflict("this video is out already: hide it by its visibility instead")
             row = await connection.fetchrow(
                 f"""update videos v set version = version + 1{assignments}
                     where id = $1 and owner_id = $2 returning {COLUMNS}""",  # noqa: S608
@@ -311,6 +305,9 @@ class VideoStore:
                 *(changes[name] for name in names),
             )
             video = video_of(row)
+            if "publish_at" in changes and video.stage == "scheduled":
+                await cancel(connection, kind=PUBLISH_JOB, key=str(video_id))
+                await _publish_later(connection, video)
             await announce(connection, VIDEO_STATE, video)
             if video.in_catalogue:
                 await index_hashtags(connection, video)
@@ -383,3 +380,17 @@ async def _package_anew(connection: Connection, video_id: VideoId) -> None:
         "delete from jobs where kind = $1 and key = $2 and state = 'failed'", PACKAGE_JOB, str(video_id)
     )
     await enqueue(connection, kind=PACKAGE_JOB, key=str(video_id), family=Family.VIDEO, snowflake=video_id)
+
+
+async def _publish_later(connection: Connection, video: Video) -> None:
+    """The job that brings a finished video out at its time (at once, if that has come)."""
+    assert video.publish_at is not None
+    wait_s = (video.publish_at - dt.datetime.now(dt.UTC)).total_seconds()
+    await enqueue(
+        connection,
+        kind=PUBLISH_JOB,
+        key=str(video.id),
+        family=Family.VIDEO,
+        snowflake=video.id,
+        delay_s=max(0.0, wait_s),
+    )

@@ -68,6 +68,22 @@ async def test_a_scheduled_video_comes_out_at_its_time_and_not_before(origin: Or
     assert seen["publishedAtMs"] >= int(out_at.timestamp() * 1000) - 5
 
 
+async def test_a_schedule_can_be_changed_until_the_video_is_out(origin: Origin) -> None:
+    ada = await origin.person()
+    path = "/api/v1/videos/"
+    far = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    video = await origin.upload(ada, title="later", publishAt=far.isoformat())
+    await origin.until(ada, video, lambda status: status["stage"] == "scheduled" and status["progress"] == 1)
+    farther = far + dt.timedelta(days=1)
+    await origin.ok("PATCH", path + video, ada, json={"publishAt": farther.isoformat()})
+    assert (await origin.ok("GET", f"{path}{video}/status", ada))["stage"] == "scheduled"
+    assert (await origin.call("PATCH", path + video, ada, json={"publishAt": "2030-01-01T00:00:00"}))[0] == 400
+    await origin.ok("PATCH", path + video, ada, json={"publishAt": None})
+    await origin.until(ada, video, lambda status: status["status"] == "ready")
+    status, problem = await origin.call("PATCH", path + video, ada, json={"publishAt": far.isoformat()})
+    assert (status, problem["code"]) == (409, "state-conflict")
+
+
 async def test_visibility_moves_a_video_in_and_out_of_everybodys_sight(origin: Origin) -> None:
     ada = await origin.person()
     video = await origin.published(ada, title="hide and seek xylophone", hashtags=["hideseek"])
