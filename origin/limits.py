@@ -49,6 +49,13 @@ class Limits:
                 window="day",
             )
 
+    async def look(self, request: web.Request, *, what: str, user_id: UserId, tier: str) -> Verdict:
+        """How much of today's `what` is left, announced but not counted."""
+        limit: int = getattr(self._tiers.get(tier) or self._tiers["free"], what)
+        verdict = await self._limiter.look_daily(what=what, who=str(user_id), limit=limit, now_s=self._clock_s())
+        _note(request, what, verdict)
+        return verdict
+
     async def give_back(self, *, what: str, user_id: UserId) -> None:
         await self._limiter.give_back(what=what, who=str(user_id), now_s=self._clock_s())
 

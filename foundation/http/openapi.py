@@ -14,6 +14,7 @@ from foundation.errors import (
     NotFound,
     PopreelError,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnsupportedMedia,
@@ -188,6 +189,8 @@ def _problems(spec: Endpoint) -> dict[str, Any]:
     implied: list[type[PopreelError]] = [Unauthenticated, Unavailable]
     if spec.access in (Access.USER, Access.OPERATOR):
         implied.append(Forbidden)
+    if spec.access is Access.USER and spec.method not in ("GET", "HEAD"):
+        implied.append(TooManyRequests)  # so many actions a minute, so many of a kind a day
     if spec.body is not None or spec.query is not None or "{" in spec.path:
         implied.append(BadInput)
     if "{" in spec.path:

@@ -76,6 +76,24 @@ async def open_valkey(url: str, *, connections: int = 64) -> AsyncIterator[Redis
         await pool.disconnect()
 
 
+def _quota_key(what: str, who: str, now_s: float) -> str:
+    return f"{_PREFIX}quota:{what}:{who}:{int(now_s) // 86_400}"
+
+
+def _until_tomorrow_s(now_s: float) -> int:
+    return 86_400 - int(now_s) % 86_400
+
+
+def _of_day(*, limit: int, used: int, allowed: bool, now_s: float) -> Verdict:
+    return Verdict(
+        allowed=allowed,
+        limit=limit,
+        remaining=max(0, limit - used),
+        reset_s=_until_tomorrow_s(now_s),
+        window_s=86_400,
+    )
+
+
 class RateLimiter:
     """Limits shared by every origin process. All methods raise HotStateUnavailable."""
 
@@ -86,17 +104,22 @@ class RateLimiter:
 
     async def take_daily(self, *, what: str, who: str, limit: int, now_s: float, cost: int = 1) -> Verdict:
         """Count `cost` against today's (UTC) quota; nothing is counted when it does not fit."""
-        day, into_day = divmod(int(now_s), 86_400)
-        reset_s = 86_400 - into_day
-        key = f"{_PREFIX}quota:{what}:{who}:{day}"
-        allowed, used = await self._run(self._window, key, limit, cost, reset_s + 3600)
-        return Verdict(
-            allowed=bool(allowed), limit=limit, remaining=max(0, limit - used), reset_s=reset_s, window_s=86_400
+        allowed, used = await self._run(
+            self._window, _quota_key(what, who, now_s), limit, cost, _until_tomorrow_s(now_s) + 3600
         )
+        return _of_day(limit=limit, used=used, allowed=bool(allowed), now_s=now_s)
+
+    async def look_daily(self, *, what: str, who: str, limit: int, now_s: float) -> Verdict:
+        """Today's quota as it stands, nothing counted."""
+        try:
+            used = int(await self._client.get(_quota_key(what, who, now_s)) or 0)
+        except RedisError as err:
+            raise HotStateUnavailable("limits cannot be read right now, try again", retry_after_s=1) from err
+        return _of_day(limit=limit, used=used, allowed=used < limit, now_s=now_s)
 
     async def give_back(self, *, what: str, who: str, now_s: float) -> None:
         """Undo one take of today (the request failed afterwards). Never below zero, never a new key."""
-        key = f"{_PREFIX}quota:{what}:{who}:{int(now_s) // 86_400}"
+        key = _quota_key(what, who, now_s)
         try:
             if int(await self._client.get(key) or 0) > 0:
                 await self._client.decr(key)

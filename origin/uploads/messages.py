@@ -31,6 +31,21 @@ class UploadInit(Wire, frozen=True, kw_only=True):
     """An id the client made (a UUID, say): a repeated init with it gives the same upload. Or send Idempotency-Key."""
 
 
+class UploadLimits(Wire, frozen=True, kw_only=True):
+    """What the caller may upload, before a byte is sent."""
+
+    tier: str
+    uploads_a_day: int
+    uploads_left: int
+    resets_in: int
+    """Seconds until the day's count starts again (00:00 UTC)."""
+    max_file_bytes: int
+    min_duration_ms: int
+    max_duration_ms: int
+    chunk_size: int
+    """Bytes of every part but the last."""
+
+
 class UploadTicket(Wire, frozen=True, kw_only=True):
     video_id: str
     upload_url: str

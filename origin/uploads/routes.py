@@ -36,6 +36,7 @@ from origin.uploads.messages import (
     ReceivedPart,
     ReceivedParts,
     UploadInit,
+    UploadLimits,
     UploadTicket,
     VideoStatus,
 )
@@ -62,6 +63,28 @@ class UploadRoutes:
         self._limits = limits
         self._pantry = pantry
         self._public_url = public_url
+
+    @endpoint(
+        "GET",
+        "/api/v1/videos/upload/limits",
+        summary="What I may upload, and how often today",
+        reply=UploadLimits,
+        access=Access.USER,
+    )
+    async def upload_limits(self, call: Call[None]) -> UploadLimits:
+        """Nothing is counted by asking; the same numbers stand in the RateLimit headers of init."""
+        account, rules = await self._access.actor(call), self._uploads.rules
+        quota = await self._limits.look(call.request, what="uploads", user_id=account.id, tier=account.tier)
+        return UploadLimits(
+            tier=account.tier,
+            uploads_a_day=quota.limit,
+            uploads_left=quota.remaining,
+            resets_in=quota.reset_s,
+            max_file_bytes=rules.max_file_bytes,
+            min_duration_ms=rules.min_duration_ms,
+            max_duration_ms=rules.max_duration_ms,
+            chunk_size=rules.chunk_bytes,
+        )
 
     @endpoint(
         "POST",

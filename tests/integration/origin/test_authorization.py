@@ -39,7 +39,7 @@ WITHDRAWING = {
 OWN = {
     *("own_profile", "change_profile", "set_avatar", "remove_avatar", "export", "leave", "logout"),
     *("restrictions", "my_likes", "my_bookmarks", "notifications", "mark_read"),
-    *("init_upload", "init_presigned", "tus_create"),
+    *("init_upload", "init_presigned", "tus_create", "upload_limits"),
 }
 """Touches nothing but what is the caller's."""
 

@@ -79,6 +79,9 @@ async def test_a_client_made_id_gives_the_same_upload_again_and_counts_once(orig
 async def test_the_daily_quota_is_told_and_enforced_before_any_byte(origin: Origin) -> None:
     ada = await origin.person(tier="free")
     body = {"filename": "a.mp4", "filesize": 1000, "duration_ms": 15000}
+    told = await origin.ok("GET", "/api/v1/videos/upload/limits", ada)
+    assert (told["uploadsADay"], told["uploadsLeft"], told["maxFileBytes"]) == (3, 3, origin.settings.max_file_bytes)
+    assert 0 < told["resetsIn"] <= 86_400
     left = []
     for _ in range(3):
         async with origin.http.post(
@@ -88,6 +91,7 @@ async def test_the_daily_quota_is_told_and_enforced_before_any_byte(origin: Orig
             assert '"uploads";q=3;w=86400' in answer.headers["RateLimit-Policy"]
             left.append(answer.headers["RateLimit"].split(";")[1])
     assert left == ["r=2", "r=1", "r=0"]
+    assert (await origin.ok("GET", "/api/v1/videos/upload/limits", ada))["uploadsLeft"] == 0
     async with origin.http.post(f"{origin.url}/api/v1/videos/upload/init", json=body, headers=ada.headers) as answer:
         assert answer.status == 429
         assert 0 < int(answer.headers["Retry-After"]) <= 86400
