@@ -36,10 +36,14 @@ async def read_counters(connection: Connection, video_id: VideoId) -> Counters:
     return counters_of(row) if row is not None else Counters()
 
 
-async def announce_ready(connection: Connection, video: Video, creator: Creator) -> None:
-    """Inside the transaction that made (or kept) `video` ready: hashtags, PoPs, the owner's list, the uploader."""
+async def announce_ready(connection: Connection, video: Video, creator: Creator, *, news: bool = True) -> None:
+    """Inside the transaction that made (or kept) `video` ready: hashtags, PoPs, the owner's list, the uploader.
+
+    `news`: it, or its new file, is out by this; one more rung is none, and the uploader is told once.
+    """
     await announce(connection, VIDEO_STATE, video)
-    await announce(connection, VIDEO_READY, video)
+    if news:
+        await announce(connection, VIDEO_READY, video)
     if video.in_catalogue:
         await index_hashtags(connection, video)
         await upsert_item(connection, video, creator)

@@ -200,6 +200,7 @@ class VideoStore:
         The first call makes the video ready (or keeps it for its scheduled time); later ones add rungs.
         """
         async with self._shards.write(Family.VIDEO, video_id) as connection:
+            was = await connection.fetchval("select ready_revision from videos where id = $1 for update", video_id)
             row = await connection.fetchrow(
                 f"""update videos v set manifest = $3, complete = $4, version = version + 1,
                        state = case when publish_at > now() then state else 'ready' end,
@@ -218,7 +219,7 @@ class VideoStore:
                 return None
             video = video_of(row)
             if video.state is VideoState.READY:
-                await announce_ready(connection, video, creator)
+                await announce_ready(connection, video, creator, news=was != revision)
             else:
                 await _publish_later(connection, video)
             return video
