@@ -3,12 +3,13 @@
 Variants, per link (unthrottled, 5 Mbit/s + 50 ms, 1.5 Mbit/s + 80 ms; Chromium's own emulation):
 
     app, swipe      the web app on a PoP warmed by the feed, a swipe every few seconds: the next clip was prepared
+    app, quick      the same, 0.7 s after each first frame
     app, hurried    the same, swiping as soon as a picture is there: nothing was prepared, only the PoP is warm
     app, cold PoP   the same player, a PoP whose cache was emptied and that served no feed
     hls.js          its defaults on the master playlist, the same warm PoP
     mp4, nginx      a plain video element on the first rung's file from nginx
 
-    python -m bench.start [--clips 30] [--dwell-s 2.5] [--links all|5m] [--json FILE]
+    python -m bench.start [--clips 30] [--dwell-s 2.5] [--links free 5m 1.5m] [--json FILE]
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ from popreel import web_build
 from popreel.embedded.ports import free_ports
 from popreel.lab.throwaway import ThrowawayPlatform
 
-LINKS = (
-    Link(name="unthrottled", rate_bps=0, delay_ms=0),
-    Link(name="5 Mbit/s, 50 ms", rate_bps=5_000_000, delay_ms=50),
-    Link(name="1.5 Mbit/s, 80 ms", rate_bps=1_500_000, delay_ms=80),
-)
+LINKS = {
+    "free": Link(name="unthrottled", rate_bps=0, delay_ms=0),
+    "5m": Link(name="5 Mbit/s, 50 ms", rate_bps=5_000_000, delay_ms=50),
+    "1.5m": Link(name="1.5 Mbit/s, 80 ms", rate_bps=1_500_000, delay_ms=80),
+}
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -51,7 +52,7 @@ FLAGS = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
-HURRIED_S = 0.05
+HURRIED_S, QUICK_S = 0.05, 0.7
 _HLS_JS = Path(__file__).resolve().parent.parent / "web" / "node_modules" / "hls.js" / "dist" / "hls.min.js"
 
 
@@ -96,7 +97,7 @@ async def measure(platform: ThrowawayPlatform, ids: list[str], options: argparse
     with tempfile.TemporaryDirectory() as folder, nginx(Path(folder), platform, ids) as nginx_url:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
-            for link in LINKS if options.links == "all" else LINKS[1:2]:
+            for link in [LINKS[name] for name in options.links]:
                 for made in await measure_link(browser, platform, ids, link, nginx_url, options):
                     rows.append(made)
                     print(text(made), flush=True)
@@ -114,11 +115,11 @@ async def measure_link(
 ) -> list[Row]:
     rows = []
     pop, clips = platform.pop_url, len(ids)
-    for variant, dwell_s in (("app, swipe", options.dwell_s), ("app, hurried", HURRIED_S)):
+    for variant, dwell_s in (("app, swipe", options.dwell_s), ("app, quick", QUICK_S), ("app, hurried", HURRIED_S)):
         async with page_on(browser, link) as page:
             seen = await swipe_through(page, pop, clips=clips, dwell_s=dwell_s)
         rows.append(row(link, variant, seen.starts[1:], seen))
-        if variant == "app, swipe":
+        if variant != "app, hurried":
             rows.append(row(link, "  of them prepared", (start for start in seen.starts[1:] if start.warmed)))
     await asyncio.to_thread(empty_cache, platform, "local-2")
     cold: list[Start] = []
@@ -191,7 +192,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=30)
     parser.add_argument("--dwell-s", type=float, default=2.5)
-    parser.add_argument("--links", choices=("all", "5m"), default="all")
+    parser.add_argument("--links", nargs="+", choices=tuple(LINKS), default=list(LINKS))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     web_build.build()

@@ -55,6 +55,7 @@ def feed_item(
             playlist=root_relative(manifest.start_playlist, base),
             init_bytes=first.init_bytes,
             prefix_bytes=first.prefix_bytes,
+            codecs=first.codecs,
         ),
         view_count=counters.views,
         like_count=counters.likes,

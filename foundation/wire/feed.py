@@ -17,6 +17,8 @@ class StartHint(Wire, frozen=True, kw_only=True):
     init_bytes: int
     prefix_bytes: int
     """GET mp4_url with `Range: bytes=0-{prefixBytes-1}` holds init + first fragment."""
+    codecs: str = ""
+    """RFC 6381 string of that rung, so that a source buffer can be made before its first byte is here."""
 
 
 class CaptionView(Wire, frozen=True, kw_only=True):

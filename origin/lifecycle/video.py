@@ -210,6 +210,7 @@ def _with_media(view: VideoView, video: Video, media_root: str) -> VideoView:
             playlist=rooted(manifest.start_playlist, folder),
             init_bytes=first.init_bytes,
             prefix_bytes=first.prefix_bytes,
+            codecs=first.codecs,
         ),
         captions=caption_views(video, media_root=media_root),
     )

@@ -1,11 +1,11 @@
 /** The players behind a feed: one active, neighbours warmed within what the link can spare, watch reports on leaving. */
 import { signal } from "@preact/signals";
 import type { FeedItem } from "../api/types";
-import { type Clip, clipOf, warmthFor } from "../player/clip";
+import { expectedBandwidthBps } from "../player/bandwidth";
+import { type Clip, clipOf, spareAheadS, warmthFor } from "../player/clip";
 import { ClipPlayer, type Sound } from "../player/clip_player";
-import { loadStreamModule } from "../player/stream_module";
 import { PrefixStore } from "../player/prefix_store";
-import { preferences, savingData } from "../session/preferences";
+import { preferences, savingData, savingPower } from "../session/preferences";
 import { keepLastWords, report, type Watched, type WatchSource } from "../reporting/watch_queue";
 
 export type Acts = { liked: boolean; commented: boolean; shared: boolean; followedCreator: boolean; notInterested: boolean };
@@ -14,14 +14,14 @@ const NO_ACTS: Acts = { liked: false, commented: false, shared: false, followedC
 /** What one start looked like, for the bench and for `docs/web.md`. */
 export type StartRecord = { id: string; startMs: number; movingMs: number; warmed: boolean };
 
-const REWARM_MS = 250;
+const REWARM_MS = 100;
 
 export class Deck {
   readonly state = signal<"waiting" | "playing" | "paused" | "failed">("waiting");
   readonly time = signal(0);
   readonly duration = signal(0);
   readonly soundBlocked = signal(false);
-  /** The active clip is safe: there is room for pictures and bytes of others. */
+  /** The active clip is safe and its neighbours are prepared: there is room for pictures. */
   readonly settled = signal(false);
   readonly starts: StartRecord[] = [];
   readonly prefixes = new PrefixStore();
@@ -32,6 +32,7 @@ export class Deck {
   private acts: Acts = { ...NO_ACTS };
   private asked = { id: "", at: 0 };
   private warmed = false;
+  private warming = false;
   private readonly timer: number;
   private readonly teardown = new AbortController();
 
@@ -83,6 +84,7 @@ export class Deck {
     this.duration.value = item.durationMs / 1000;
     this.state.value = "waiting";
     this.settled.value = false;
+    this.warming = false;
     this.asked = { id: item.id, at: askedAt };
     const player = this.players.get(item.id);
     if (player) this.begin(player);
@@ -157,22 +159,26 @@ export class Deck {
   }
 
   private rewarm(): void {
+    const active = this.activePlayer;
     const returning = this.previous > this.index && this.previous >= 0;
     const forward = returning ? -1 : 1;
-    const facts = {
-      healthy: this.activePlayer?.healthy ?? false,
-      savingData: savingData(),
-      returning,
-      nextReady: this.playerAt(forward)?.warmNow ?? false,
+    const ahead = active?.aheadOfNow ?? 0;
+    const spare = spareAheadS(this.clipAt(forward)?.prefixBytes ?? 0, expectedBandwidthBps());
+    // Once begun, warming goes on until the active clip is in need: stopping and starting would fetch things twice.
+    if (ahead >= spare) this.warming = true;
+    else if (ahead < spare / 2) this.warming = false;
+    const ready = (distance: number): boolean => {
+      const clip = this.clipAt(distance);
+      return clip === null || this.prefixes.holds(clip);
     };
-    if (facts.healthy) {
-      this.settled.value = true;
-      void loadStreamModule(); // 180 kB: never beside a first frame
-    }
+    const facts = { healthy: this.warming, savingData: savingData(), savingPower: savingPower(), returning, nextReady: ready(forward) };
     // Nearest first, so that the next clip's bytes are asked for before the one after it.
     for (const distance of [forward, 2 * forward, -forward, -2 * forward]) {
       this.playerAt(distance)?.warm(warmthFor(distance, facts), this.clipAt(distance + forward));
     }
+    const prepared = facts.nextReady && (facts.savingData || facts.savingPower || ready(2 * forward));
+    active?.giveRoom(prepared);
+    if (this.warming && prepared) this.settled.value = true;
   }
 
   private playerAt(distance: number): ClipPlayer | undefined {

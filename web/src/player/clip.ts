@@ -8,7 +8,10 @@ export type Clip = {
   firstRung: string;
   /** Inlined media playlist of the first rung; "" when the item carried none. */
   playlist: string;
+  /** Bytes from 0 that hold the first fragment. */
   prefixBytes: number;
+  /** RFC 6381 string of the first rung; "" when not known. */
+  codecs: string;
   durationMs: number;
   /** Short edge of the source: the most the ladder can offer. */
   shortEdge: number;
@@ -22,44 +25,48 @@ export function clipOf(item: FeedItem): Clip {
     firstRung: item.start?.rendition ?? "",
     playlist: item.start?.playlist ?? "",
     prefixBytes: item.start?.prefixBytes ?? 0,
+    codecs: item.start?.codecs ?? "",
     durationMs: item.durationMs,
     shortEdge: Math.min(item.width, item.height),
   };
 }
 
-export type Start = "progressive" | "stream" | "native";
-export type StartFacts = { streamWarm: boolean; canStream: boolean; nativeHls: boolean; hasMp4: boolean };
+export type Start = "opening" | "progressive" | "stream" | "native";
+export type StartFacts = { canOpen: boolean; hasMp4: boolean; canStream: boolean; nativeHls: boolean };
 
 /**
- * How to show the first frame soonest. A stream that already holds its first fragment wins; otherwise the progressive MP4
- * (one request, plays before the first GOP is complete; measured 2.3x sooner than the best cold HLS).
+ * How to show the first frame soonest, and be able to adapt afterwards. Bytes given to the decoder as they arrive win;
+ * without media sources the browser's own HLS; the progressive file and hls.js for items that lack what an opening needs.
  */
 export function chooseStart(facts: StartFacts): Start {
-  if (facts.streamWarm) return "stream";
-  if (facts.hasMp4) return "progressive";
-  if (facts.canStream) return "stream";
+  if (facts.canOpen) return "opening";
+  if (facts.canStream) return facts.hasMp4 ? "progressive" : "stream";
   return facts.nativeHls ? "native" : "progressive";
 }
 
-export type UpgradeFacts = {
-  canStream: boolean;
-  savingData: boolean;
-  shortEdge: number;
-  firstRung: string;
-  /** Short edge of the picture on screen in device pixels. */
-  shownEdge: number;
-};
+/** Less than this ahead is too little for any link. */
+const LEAST_AHEAD_S = 0.4;
+const MOST_ASKED_S = 1.5;
 
-/** Whether a higher rung would be seen: the source has one, the screen shows more pixels, and data may be spent. */
-export function wantsUpgrade(facts: UpgradeFacts): boolean {
-  const first = Number.parseInt(facts.firstRung, 10) || 0;
-  if (!facts.canStream || facts.savingData || first === 0) return false;
-  return facts.shortEdge > first && facts.shownEdge > first * 1.15;
+/**
+ * Seconds the active clip must have ahead before a neighbour's first bytes may use the line: time to fetch them twice
+ * over. Half of it is where warming stops again.
+ */
+export function spareAheadS(prefixBytes: number, bandwidthBps: number): number {
+  return Math.min(MOST_ASKED_S, LEAST_AHEAD_S + (2 * prefixBytes * 8) / bandwidthBps);
 }
 
 export type Warmth = "cold" | "prefix" | "buffered";
 
-export type WarmthFacts = { healthy: boolean; savingData: boolean; returning: boolean; nextReady: boolean };
+export type WarmthFacts = {
+  /** The active clip can spare the line. */
+  healthy: boolean;
+  savingData: boolean;
+  savingPower: boolean;
+  returning: boolean;
+  /** The next clip's first bytes are here. */
+  nextReady: boolean;
+};
 
 /**
  * What each mounted slide should hold, by distance from the active one (positive = further down the feed).
@@ -71,7 +78,8 @@ export function warmthFor(distance: number, facts: WarmthFacts): Warmth {
   const ahead = facts.returning ? -distance : distance;
   if (facts.savingData) return ahead === 1 ? "prefix" : "cold";
   if (ahead === 1) return "buffered";
-  if (ahead === 2) return facts.nextReady ? "buffered" : "cold";
+  if (!facts.nextReady || facts.savingPower) return "cold";
+  if (ahead === 2) return "buffered";
   return ahead === -1 ? "prefix" : "cold";
 }
 

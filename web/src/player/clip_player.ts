@@ -1,18 +1,19 @@
 /**
  * Plays one clip in one frame of the feed.
  *
- * 1. Cold: the progressive MP4 of the first rung starts at once in the lead element.
- * 2. Warmed: a stream (hls.js) already holds the first fragment, and play() shows it in a frame or two.
- * 3. A progressive start that deserves more pixels is handed over to a stream in a second element, on the same frame.
+ * 1. An opening gives the decoder the first fragment: ahead of the swipe (a prepared clip shows in a frame or two), or
+ *    while its bytes arrive.
+ * 2. A stream (hls.js) takes the same media source over, adapts and goes on.
+ * 3. Where there are no media sources: the browser's own HLS, or the progressive MP4.
  */
-import { savingData } from "../session/preferences";
+import { savingPower, savingData } from "../session/preferences";
 import { expectedBandwidthBps, learnBandwidth } from "./bandwidth";
-import { bufferedAhead, chooseStart, type Clip, type Warmth, wantsUpgrade } from "./clip";
-import { HandOver } from "./hand_over";
+import { bufferedAhead, chooseStart, type Clip, type Warmth } from "./clip";
+import { canOpen, Opening } from "./opening";
 import type { PrefixStore } from "./prefix_store";
 import { onNextFrame } from "./start_clock";
 import type { Stream } from "./stream";
-import { loadedStreamModule } from "./stream_module";
+import { loadedStreamModule, loadStreamModule } from "./stream_module";
 import { WatchMeter } from "./watch_meter";
 
 export type PlayerEvents = {
@@ -25,19 +26,21 @@ export type PlayerEvents = {
 
 export type Sound = { muted: boolean; volume: number; speed: number };
 
-/** Progressive playback has settled: only now may a second download begin. */
-const UPGRADE_AFTER_S = 0.8;
-/** The active clip counts as safe with this much ahead (or everything). */
-const HEALTHY_S = 1.5;
+/** Seconds kept ahead: enough to ride out a pause of the network, little enough not to waste a skipped clip. */
+const PLAYING_AHEAD_S = 6;
+/** As long as neighbours wait for their first bytes. */
+const MODEST_AHEAD_S = 3;
+/** On a slower link the second fragment is fetched from the first rung at once: choosing a rung takes a round trip or two. */
+const QUICK_LINK_BPS = 3_000_000;
 
 export class ClipPlayer {
   readonly meter = new WatchMeter();
-  private lead: HTMLVideoElement;
+  readonly element: HTMLVideoElement;
+  private opening: Opening | null = null;
   private stream: Stream | null = null;
-  private handOver: HandOver | null = null;
   private active = false;
   private wanted = false;
-  private upgradeTried = false;
+  private roomy = false;
   private lastTime = 0;
   private cancelFrame: (() => void) | null = null;
   /** The first frame has been given to the compositor: it is on screen as soon as the slide is. */
@@ -45,31 +48,28 @@ export class ClipPlayer {
   private readonly teardown = new AbortController();
 
   constructor(
-    private readonly host: HTMLElement,
+    host: HTMLElement,
     readonly clip: Clip,
     private readonly prefixes: PrefixStore,
     private sound: Sound,
     private readonly events: PlayerEvents,
   ) {
-    this.lead = this.makeElement();
-    host.append(this.lead);
-    this.listen(this.lead);
+    this.element = this.makeElement();
+    host.append(this.element);
+    this.listen(this.element);
   }
 
-  get element(): HTMLVideoElement {
-    return this.lead;
-  }
-
-  get healthy(): boolean {
-    const { currentTime, duration, buffered } = this.lead;
-    if (!Number.isFinite(duration) || this.lead.readyState < 2) return false;
+  /** Seconds of media after the position; Infinity once everything to the end is here. */
+  get aheadOfNow(): number {
+    const { currentTime, duration, buffered, readyState } = this.element;
+    if (!Number.isFinite(duration) || readyState < 2) return 0;
     const ahead = bufferedAhead(buffered, currentTime);
-    return ahead >= HEALTHY_S || currentTime + ahead >= duration - 0.3;
+    return currentTime + ahead >= duration - 0.3 ? Number.POSITIVE_INFINITY : ahead;
   }
 
   /** Whether a first frame waits in memory. */
   get warmNow(): boolean {
-    return this.stream !== null && this.lead.readyState >= 2;
+    return this.opening !== null && this.element.readyState >= 2;
   }
 
   get paused(): boolean {
@@ -85,9 +85,9 @@ export class ClipPlayer {
       return;
     }
     this.prefixes.warm(this.clip, next);
-    if (warmth !== "buffered" || !loadedStreamModule() || this.stream || this.lead.src) return;
-    this.openStream(this.lead, 0);
-    this.cancelFrame = onNextFrame(this.lead, () => {
+    if (warmth !== "buffered" || this.element.src || !canOpen(this.clip)) return;
+    this.open();
+    this.cancelFrame = onNextFrame(this.element, () => {
       this.painted = true;
     });
   }
@@ -98,21 +98,15 @@ export class ClipPlayer {
     this.wanted = true;
     this.meter.reset();
     this.meter.begin(askedAt);
-    const module = loadedStreamModule();
-    const start = chooseStart({
-      streamWarm: this.stream !== null,
-      canStream: module?.streamSupported() ?? false,
-      nativeHls: this.lead.canPlayType("application/vnd.apple.mpegurl") !== "",
-      hasMp4: this.clip.mp4Url !== "",
-    });
-    // `src`, not `currentSrc`: a released element goes on naming its last source.
-    if (start === "stream") this.runStream();
-    else if (!this.lead.src) this.lead.src = start === "native" ? this.clip.masterUrl : this.clip.mp4Url;
+    if (!this.element.src) this.choose(); // `src`, not `currentSrc`: a released element goes on naming its last source
+    this.prefixes.use(this.clip);
     this.play();
     this.cancelFrame?.();
     let shownAt = Number.POSITIVE_INFINITY;
     if (this.painted) requestAnimationFrame(() => requestAnimationFrame((at) => (shownAt = at)));
-    this.cancelFrame = onNextFrame(this.lead, (at) => this.firstFrame(Math.min(shownAt, at), at));
+    this.cancelFrame = onNextFrame(this.element, (at) => this.firstFrame(Math.min(shownAt, at), at));
+    if (this.stream) this.stream.run();
+    else if (this.opening) void this.carryOn(this.opening);
   }
 
   /** The viewer moved on: stop, rewind, fetch nothing more. */
@@ -120,82 +114,129 @@ export class ClipPlayer {
     this.active = false;
     this.wanted = false;
     this.meter.reset();
-    this.handOver?.cancel();
-    this.handOver = null;
-    this.lead.pause();
+    this.element.pause();
     this.stream?.rest();
-    if (!this.stream && this.lead.src) this.release();
-    else if (this.lead.readyState > 0) this.lead.currentTime = 0;
-    this.upgradeTried = false;
+    this.opening?.rest();
+    const keeps = this.stream !== null || (this.opening?.appended ?? 0) > 0;
+    if (!keeps) this.release();
+    else if (this.element.readyState > 0) this.element.currentTime = 0;
+  }
+
+  /** Whether the line is free for more than the next seconds of this clip. */
+  giveRoom(roomy: boolean): void {
+    this.roomy = roomy;
+    this.stream?.keepAhead(this.aheadS);
   }
 
   play(): void {
     this.wanted = true;
-    const promise = this.lead.play();
+    const promise = this.element.play();
     promise?.catch((error: unknown) => {
-      if (!(error instanceof DOMException) || error.name !== "NotAllowedError" || this.lead.muted) return;
-      this.lead.muted = true; // sound needs a gesture first: start silent rather than not at all
+      if (!(error instanceof DOMException) || error.name !== "NotAllowedError" || this.element.muted) return;
+      this.element.muted = true; // sound needs a gesture first: start silent rather than not at all
       this.events.onBlocked();
-      void this.lead.play().catch(() => this.events.onState("paused"));
+      void this.element.play().catch(() => this.events.onState("paused"));
     });
   }
 
   pause(): void {
     this.wanted = false;
-    this.lead.pause();
+    this.element.pause();
   }
 
   seek(seconds: number): void {
-    this.handOver?.cancel();
-    this.handOver = null;
-    this.lead.currentTime = seconds;
+    this.element.currentTime = seconds;
   }
 
   setSound(sound: Sound): void {
     this.sound = sound;
-    applySound(this.lead, sound);
+    applySound(this.element, sound);
   }
 
   destroy(): void {
     this.teardown.abort();
     this.cancelFrame?.();
-    this.handOver?.cancel();
     this.prefixes.cancel(this.clip);
-    this.stream?.close();
-    this.stream = null;
     this.release();
-    this.lead.remove();
+    this.element.remove();
   }
 
-  private openStream(element: HTMLVideoElement, startAt: number): Stream | null {
-    const module = loadedStreamModule();
-    if (!module?.streamSupported() || !this.clip.masterUrl) return null;
-    const shown = Math.min(this.host.clientWidth, this.host.clientHeight) * devicePixelRatio;
-    const options = { clip: this.clip, prefixes: this.prefixes, bandwidthBps: expectedBandwidthBps(), maxShortEdge: shown, startAt };
-    const stream = new module.Stream(element, options, () => this.streamFailed(stream));
-    if (element === this.lead) this.stream = stream;
+  private get aheadS(): number {
+    return this.roomy ? PLAYING_AHEAD_S : MODEST_AHEAD_S;
+  }
+
+  private choose(): void {
+    const start = chooseStart({
+      canOpen: canOpen(this.clip),
+      hasMp4: this.clip.mp4Url !== "",
+      canStream: loadedStreamModule()?.streamSupported() ?? "MediaSource" in globalThis,
+      nativeHls: this.element.canPlayType("application/vnd.apple.mpegurl") !== "",
+    });
+    if (start === "opening") this.open();
+    else if (start === "stream") void this.streamAlone();
+    else this.element.src = start === "native" ? this.clip.masterUrl : this.clip.mp4Url;
+  }
+
+  private open(): void {
+    const opening = new Opening(this.element, this.clip, this.prefixes);
+    this.opening = opening;
+    void opening.first.then((here) => {
+      if (here || this.opening !== opening) return;
+      if (this.active) this.fallBack();
+      else this.release(); // its bytes were not wanted any more
+    });
+  }
+
+  /** From the first fragment on: a stream takes over as soon as hls.js is here; until then the first rung goes on. */
+  private async carryOn(opening: Opening): Promise<void> {
+    const current = (): boolean => this.active && this.opening === opening && this.stream === null;
+    if (!(await opening.first) || !current() || opening.complete) return;
+    const slow = expectedBandwidthBps() < QUICK_LINK_BPS;
+    const second = slow || !loadedStreamModule() ? opening.next() : null;
+    if (slow) await second; // before the 57 kB of hls.js
+    const module = await loadStreamModule();
+    if (!current()) return;
+    if (module?.streamSupported()) {
+      const stream = this.makeStream(module, opening);
+      await second;
+      if (this.active && this.stream === stream && !opening.complete) stream.run();
+    } else await this.goOnAlone(opening, current);
+  }
+
+  /** Without hls.js (blocked, or offline just then): the first rung to the end. */
+  private async goOnAlone(opening: Opening, current: () => boolean): Promise<void> {
+    while (current() && (await opening.next()));
+    if (current() && !opening.complete) this.fallBack();
+  }
+
+  private async streamAlone(): Promise<void> {
+    const module = await loadStreamModule();
+    if (!this.active || this.stream) return;
+    if (module?.streamSupported() && this.clip.masterUrl) this.makeStream(module, null).run();
+    else this.events.onState("failed");
+  }
+
+  private makeStream(module: NonNullable<ReturnType<typeof loadedStreamModule>>, opening: Opening | null): Stream {
+    const stream: Stream = new module.Stream(this.element, opening, {
+      clip: this.clip,
+      prefixes: this.prefixes,
+      bandwidthBps: expectedBandwidthBps(),
+      lowest: savingData() || savingPower(),
+      aheadS: this.aheadS,
+      onFatal: () => this.stream === stream && this.fallBack(),
+    });
+    this.stream = stream;
     return stream;
   }
 
-  private runStream(): void {
-    if (!this.stream) this.openStream(this.lead, 0);
-    this.stream?.run();
-  }
-
-  /** A stream that cannot go on: fall back to the progressive file, once. */
-  private streamFailed(stream: Stream): void {
-    stream.close();
-    if (stream !== this.stream) {
-      this.handOver?.cancel();
-      this.handOver = null;
-      return;
-    }
-    this.stream = null;
+  /** What cannot go on is left for the progressive file, once. */
+  private fallBack(): void {
+    const at = this.element.currentTime;
+    this.release();
     if (!this.clip.mp4Url) return this.events.onState("failed");
-    const at = this.lead.currentTime;
-    this.lead.src = this.clip.mp4Url;
-    this.lead.currentTime = at;
-    if (this.active) this.play();
+    this.element.src = this.clip.mp4Url;
+    this.element.currentTime = at;
+    if (this.active && this.wanted) this.play();
   }
 
   private firstFrame(shownAt: number, movedAt: number): void {
@@ -205,52 +246,21 @@ export class ClipPlayer {
   }
 
   private tick(): void {
-    const { currentTime, duration } = this.lead;
+    const { currentTime, duration } = this.element;
     if (currentTime + 0.5 < this.lastTime) this.meter.looped();
     this.lastTime = currentTime;
     this.events.onTime(currentTime, Number.isFinite(duration) ? duration : this.clip.durationMs / 1000);
     if (this.stream) learnBandwidth(this.stream.bandwidthBps);
-    else if (this.active && currentTime > UPGRADE_AFTER_S && this.healthy) this.considerUpgrade();
-  }
-
-  private considerUpgrade(): void {
-    if (this.upgradeTried || this.handOver || !loadedStreamModule()) return;
-    const shown = Math.min(this.host.clientWidth, this.host.clientHeight) * devicePixelRatio;
-    const canStream = loadedStreamModule()?.streamSupported() ?? false;
-    const { shortEdge, firstRung } = this.clip;
-    this.upgradeTried = true;
-    if (!wantsUpgrade({ canStream, savingData: savingData(), shortEdge, firstRung, shownEdge: shown })) return;
-    const element = this.makeElement();
-    this.handOver = HandOver.begin({
-      lead: this.lead,
-      follower: element,
-      host: this.host,
-      open: (startAt) => this.openStream(element, startAt),
-      onDone: (stream) => this.adopt(element, stream),
-      onGiveUp: () => {
-        this.handOver = null;
-      },
-    });
-  }
-
-  private adopt(element: HTMLVideoElement, stream: Stream): void {
-    this.handOver = null;
-    const old = this.lead;
-    this.lead = element;
-    this.stream = stream;
-    applySound(element, { ...this.sound, muted: old.muted });
-    this.listen(element);
-    old.pause();
-    old.remove();
-    old.removeAttribute("src");
-    old.load();
-    if (!this.wanted) element.pause();
   }
 
   private release(): void {
     this.painted = false;
-    this.lead.removeAttribute("src");
-    this.lead.load();
+    this.stream?.close();
+    this.stream = null;
+    this.opening?.close();
+    this.opening = null;
+    this.element.removeAttribute("src");
+    this.element.load();
   }
 
   private makeElement(): HTMLVideoElement {
@@ -267,7 +277,7 @@ export class ClipPlayer {
 
   private listen(element: HTMLVideoElement): void {
     const on = (type: string, act: () => void): void =>
-      element.addEventListener(type, () => element === this.lead && act(), { signal: this.teardown.signal });
+      element.addEventListener(type, act, { signal: this.teardown.signal });
     on("timeupdate", () => this.tick());
     on("playing", () => {
       if (this.meter.totals(0).startTimeMs !== null) this.meter.moving(performance.now());
@@ -278,13 +288,15 @@ export class ClipPlayer {
       if (this.active) this.events.onState("paused");
     });
     on("waiting", () => {
-      const atSeam = this.lead.duration - this.lead.currentTime < 0.3 || this.lead.currentTime < 0.3;
+      const atSeam = this.element.duration - this.element.currentTime < 0.3 || this.element.currentTime < 0.3;
       if (atSeam && this.meter.totals(0).startTimeMs !== null) return; // the loop's own seam, not starvation
       this.meter.starved(performance.now());
       this.events.onState("waiting");
     });
     on("error", () => {
-      if (this.lead.src && !this.stream && this.active) this.events.onState("failed");
+      if (!this.element.src || this.stream || !this.active) return; // a stream mends itself, or says that it cannot
+      if (this.opening) this.fallBack();
+      else this.events.onState("failed");
     });
   }
 }

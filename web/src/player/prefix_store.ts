@@ -1,83 +1,152 @@
-/** First bytes (init + first fragment) of clips about to be watched: fetched once, bounded, cancelled when not wanted. */
+/**
+ * First bytes (init + first fragment) of clips: fetched once, handed out while they arrive, bounded, cancelled when not
+ * wanted any more.
+ */
 import { learnBandwidth } from "./bandwidth";
 import type { Clip } from "./clip";
 import { cmcdHeaders, nextObject } from "./cmcd";
 
-/** Twelve prefixes of about 100 kB: the neighbours of a fast swiper, never a memory worry. */
+/** Twelve prefixes of about 50 kB: the neighbours of a fast swiper, never a memory worry. */
 const CAPACITY = 12;
-
-type Entry = { bytes: ArrayBuffer | null; abort: AbortController; ready: Promise<ArrayBuffer | null>; used: boolean };
+/** Handed out in pieces of this size or more: a slow link delivers packets, and every append costs the page a task. */
+const PIECE_BYTES = 16_384;
 
 export type PrefixTally = { fetchedBytes: number; usedBytes: number };
+type Urgency = "now" | "ahead";
+
+/** The bytes of one prefix as they come in. */
+class Prefix {
+  readonly chunks: Uint8Array[] = [];
+  readonly abort = new AbortController();
+  state: "arriving" | "complete" | "lost" = "arriving";
+  bytes = 0;
+  used = false;
+  private waiting: (() => void)[] = [];
+
+  constructor(readonly urgency: Urgency) {}
+
+  add(chunk: Uint8Array): void {
+    this.chunks.push(chunk);
+    this.bytes += chunk.byteLength;
+    this.wake();
+  }
+
+  end(state: "complete" | "lost"): void {
+    this.state = state;
+    this.wake();
+  }
+
+  change(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+}
 
 export class PrefixStore {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Prefix>();
   /** What warming cost and what of it was watched: the difference is waste. */
   readonly tally: PrefixTally = { fetchedBytes: 0, usedBytes: 0 };
 
   /** `next` is the clip after this one: the PoP may fetch its first bytes meanwhile (CMCD `nor`). */
   warm(clip: Clip, next: Clip | null): void {
-    if (this.entries.has(clip.mp4Url) || clip.prefixBytes <= 0 || !clip.mp4Url) return;
-    const abort = new AbortController();
-    const entry: Entry = { bytes: null, abort, ready: Promise.resolve(null), used: false };
-    entry.ready = this.fetchPrefix(clip, next, abort.signal).then((bytes) => {
-      entry.bytes = bytes;
-      if (bytes) this.tally.fetchedBytes += bytes.byteLength;
-      else this.entries.delete(clip.mp4Url);
-      return bytes;
-    });
-    this.entries.set(clip.mp4Url, entry);
-    this.trim();
+    this.start(clip, next, "ahead");
+  }
+
+  /** Whether every byte is here. */
+  holds(clip: Clip): boolean {
+    return this.entries.get(clip.mp4Url)?.state === "complete";
   }
 
   /** Stop a fetch that is still under way; bytes that have arrived stay. */
   cancel(clip: Clip): void {
     const entry = this.entries.get(clip.mp4Url);
-    if (entry && !entry.bytes) {
-      entry.abort.abort();
-      this.entries.delete(clip.mp4Url);
-    }
+    if (entry?.state === "arriving") this.forget(clip.mp4Url, entry);
   }
 
-  /** Bytes [start, end) of `url` if the prefix covers them; waits for a fetch that is under way. */
-  async slice(url: string, start: number, end: number): Promise<ArrayBuffer | null> {
-    const entry = this.entries.get(stripQuery(url));
-    const bytes = entry ? (entry.bytes ?? (await entry.ready)) : null;
-    if (!entry || !bytes || end > bytes.byteLength) return null;
-    if (!entry.used) this.tally.usedBytes += bytes.byteLength;
+  /** The prefix, from memory and then as it arrives; returns false when it is lost on the way. */
+  async *stream(clip: Clip): AsyncGenerator<Uint8Array<ArrayBuffer>, boolean> {
+    const entry = this.start(clip, null, "now");
+    for (let taken = 0; entry; ) {
+      const chunks = entry.chunks.slice(taken);
+      const enough = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0) >= PIECE_BYTES;
+      if (entry.state === "arriving" && !enough) await entry.change();
+      else if (chunks.length === 0) return entry.state === "complete";
+      else {
+        taken += chunks.length;
+        yield joined(chunks);
+      }
+    }
+    return false;
+  }
+
+  /** Somebody watches the clip: what was fetched ahead for it is not waste. */
+  use(clip: Clip): void {
+    const entry = this.entries.get(clip.mp4Url);
+    if (!entry || entry.used) return;
     entry.used = true;
-    return bytes.slice(start, end);
+    if (entry.urgency === "ahead") this.tally.usedBytes += entry.bytes;
   }
 
-  covers(url: string, end: number): boolean {
+  /** Bytes [start, end) of `url` if they are here. */
+  slice(url: string, start: number, end: number): ArrayBuffer | null {
     const entry = this.entries.get(stripQuery(url));
-    return entry !== undefined && (entry.bytes === null || end <= entry.bytes.byteLength);
+    if (!entry || end > entry.bytes) return null;
+    return joined(entry.chunks).buffer.slice(start, end);
   }
 
-  private async fetchPrefix(clip: Clip, next: Clip | null, signal: AbortSignal): Promise<ArrayBuffer | null> {
+  private start(clip: Clip, next: Clip | null, urgency: Urgency): Prefix | null {
+    const known = this.entries.get(clip.mp4Url);
+    if (known || clip.prefixBytes <= 0 || !clip.mp4Url) return known ?? null;
+    const entry = new Prefix(urgency);
+    this.entries.set(clip.mp4Url, entry);
+    this.trim();
+    void this.fetchInto(entry, clip, next).then((whole) => {
+      if (whole) entry.end("complete");
+      else this.forget(clip.mp4Url, entry); // cancelled or offline: the clip simply starts cold
+    });
+    return entry;
+  }
+
+  private async fetchInto(entry: Prefix, clip: Clip, next: Clip | null): Promise<boolean> {
     const announced = next ? nextObject(clip.mp4Url, { url: next.mp4Url, prefixBytes: next.prefixBytes }) : {};
-    const headers = { Range: `bytes=0-${clip.prefixBytes - 1}`, ...cmcdHeaders({ cid: clip.id, ot: "av", sf: "h", ...announced }) };
+    const headers = {
+      Range: `bytes=0-${clip.prefixBytes - 1}`,
+      ...cmcdHeaders({ cid: clip.id, ot: "av", sf: "h", su: entry.urgency === "now", ...announced }),
+    };
+    const priority = entry.urgency === "now" ? "high" : "low";
     try {
-      const response = await fetch(clip.mp4Url, {
-        headers,
-        signal,
-        priority: "low",
-      } as RequestInit);
-      if (response.status !== 206) return null;
+      const response = await fetch(clip.mp4Url, { headers, signal: entry.abort.signal, priority } as RequestInit);
+      if (response.status !== 206 || !response.body) return false;
       const began = performance.now();
-      const bytes = await response.arrayBuffer();
-      learnFrom(bytes.byteLength, performance.now() - began);
-      return bytes;
+      const reader = response.body.getReader();
+      for (let piece = await reader.read(); !piece.done; piece = await reader.read()) this.arrived(entry, piece.value);
+      learnFrom(entry.bytes, performance.now() - began);
+      return true;
     } catch {
-      return null; // cancelled or offline: the clip simply starts cold
+      return false;
     }
+  }
+
+  private arrived(entry: Prefix, chunk: Uint8Array): void {
+    entry.add(chunk);
+    if (entry.urgency === "now") return;
+    this.tally.fetchedBytes += chunk.byteLength;
+    if (entry.used) this.tally.usedBytes += chunk.byteLength;
+  }
+
+  private forget(url: string, entry: Prefix): void {
+    entry.abort.abort();
+    entry.end("lost");
+    if (this.entries.get(url) === entry) this.entries.delete(url);
   }
 
   private trim(): void {
-    for (const [key, entry] of this.entries) {
+    for (const [url, entry] of this.entries) {
       if (this.entries.size <= CAPACITY) return;
-      entry.abort.abort();
-      this.entries.delete(key);
+      this.forget(url, entry);
     }
   }
 }
@@ -85,6 +154,16 @@ export class PrefixStore {
 /** A body that took long enough to be timed says how fast the link is; a shorter one came out of a buffer. */
 function learnFrom(bytes: number, elapsedMs: number): void {
   if (bytes > 30_000 && elapsedMs > 4) learnBandwidth((bytes * 8_000) / elapsedMs);
+}
+
+function joined(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
 }
 
 export function stripQuery(url: string): string {

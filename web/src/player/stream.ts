@@ -1,4 +1,4 @@
-/** hls.js for one clip: the inlined playlist and warmed prefix answer its first requests, adaptation does the rest. */
+/** hls.js for one clip: takes over what an opening began, adapts, and keeps no more ahead than it is allowed. */
 import Hls, {
   type FragmentLoaderContext,
   type HlsConfig,
@@ -6,33 +6,43 @@ import Hls, {
   type LoaderConfiguration,
   type LoaderContext,
   type LoaderStats,
+  type MediaAttachingData,
   type PlaylistLoaderContext,
 } from "hls.js";
 import { sessionId } from "../session/device";
 import type { Clip } from "./clip";
+import type { Opening } from "./opening";
 import { stripQuery, type PrefixStore } from "./prefix_store";
 
-/** Seconds kept ahead: enough to ride out a pause of the network, little enough not to waste a skipped clip. */
-const PLAYING_BUFFER_S = 6;
-/** A warmed clip holds its first fragment only. */
-const WARM_BUFFER_S = 0.5;
-
-export type StreamOptions = { clip: Clip; prefixes: PrefixStore; bandwidthBps: number; maxShortEdge: number; startAt: number };
+export type StreamOptions = {
+  clip: Clip;
+  prefixes: PrefixStore;
+  bandwidthBps: number;
+  /** Stay at the first rung (data or battery saved). */
+  lowest: boolean;
+  /** Seconds to keep ahead. */
+  aheadS: number;
+  onFatal: () => void;
+};
 
 export function streamSupported(): boolean {
   return Hls.isSupported();
 }
 
-/** A stream attached to one element. `warm` until `run()`. Close it with `close()`. */
+/** A stream attached to one element. It loads once `run()` is called. Close it with `close()`. */
 export class Stream {
   private readonly hls: Hls;
   private recovered = false;
   private closed = false;
+  private begun = false;
+  private parsed = false;
+  private wanted = false;
 
+  /** `opening`: what already plays in the element and must not append any more once `run()` is called. */
   constructor(
-    readonly element: HTMLVideoElement,
+    private readonly element: HTMLVideoElement,
+    private readonly opening: Opening | null,
     options: StreamOptions,
-    onFatal: () => void,
   ) {
     this.hls = new Hls(configFor(options));
     this.hls.on(Hls.Events.ERROR, (_event, data) => {
@@ -41,32 +51,40 @@ export class Stream {
       if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !this.recovered) {
         this.recovered = true;
         this.hls.recoverMediaError();
-      } else onFatal();
+      } else options.onFatal();
     });
-    this.hls.attachMedia(element);
+    this.hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      if (options.lowest) this.hls.autoLevelCapping = 0;
+      this.parsed = true;
+      this.begin();
+    });
+    this.hls.attachMedia(opening?.buffer ? takenOver(element, opening, opening.buffer) : element);
     this.hls.loadSource(options.clip.masterUrl);
   }
 
-  /** The viewer is here: fill the buffer and adapt. */
+  /** Load from where the buffer ends, or go on after `rest()`. */
   run(): void {
     if (this.closed) return;
-    this.hls.config.maxBufferLength = PLAYING_BUFFER_S;
-    this.hls.config.maxMaxBufferLength = PLAYING_BUFFER_S * 2;
-    this.hls.startLoad(-1);
+    this.wanted = true;
+    if (this.begun) this.hls.startLoad(this.element.currentTime, true);
+    else this.begin();
   }
 
   /** Fetch nothing further; what is buffered stays. */
   rest(): void {
-    if (!this.closed) this.hls.stopLoad();
+    if (this.closed) return;
+    this.wanted = false;
+    this.hls.stopLoad();
+  }
+
+  /** Seconds to keep ahead from now on. */
+  keepAhead(seconds: number): void {
+    if (this.closed) return;
+    this.hls.config.maxBufferLength = this.hls.config.maxMaxBufferLength = seconds;
   }
 
   get bandwidthBps(): number {
     return this.closed ? Number.NaN : this.hls.bandwidthEstimate;
-  }
-
-  get levelName(): string {
-    const level = this.hls.levels[this.hls.currentLevel];
-    return level ? `${Math.min(level.width, level.height)}p` : "";
   }
 
   close(): void {
@@ -74,19 +92,31 @@ export class Stream {
     this.closed = true;
     this.hls.destroy();
   }
+
+  private begin(): void {
+    if (!this.wanted || !this.parsed || this.begun) return;
+    this.begun = true;
+    // Without a seek: the element already plays.
+    this.hls.startLoad(this.opening?.end ?? 0, true);
+  }
 }
 
-function configFor({ clip, prefixes, bandwidthBps, startAt }: StreamOptions): Partial<HlsConfig> {
-  const warm = startAt === 0;
+/** The opening's media source as hls.js takes one from another instance: it waits for its own first fragment's tracks. */
+function takenOver(media: HTMLMediaElement, { source, clip }: Opening, buffer: SourceBuffer): MediaAttachingData {
+  const name = clip.codecs.includes("mp4a") ? "audiovideo" : "video";
+  const track = { id: "main" as const, container: "video/mp4", codec: clip.codecs, buffer, listeners: [] };
+  return { media, mediaSource: source, tracks: { [name]: track } };
+}
+
+function configFor({ clip, prefixes, bandwidthBps, aheadS, lowest }: StreamOptions): Partial<HlsConfig> {
   return {
-    autoStartLoad: true,
-    startPosition: startAt,
-    startLevel: warm ? 0 : -1,
+    autoStartLoad: false,
+    startLevel: lowest ? 0 : -1,
     testBandwidth: false,
     abrEwmaDefaultEstimate: bandwidthBps,
     capLevelToPlayerSize: true,
-    maxBufferLength: warm ? WARM_BUFFER_S : PLAYING_BUFFER_S,
-    maxMaxBufferLength: warm ? WARM_BUFFER_S : PLAYING_BUFFER_S,
+    maxBufferLength: aheadS,
+    maxMaxBufferLength: aheadS,
     backBufferLength: 30,
     enableWorker: false, // fragments are MP4 already: a worker only adds its own start-up
     cmcd: { sessionId, contentId: clip.id, useHeaders: true },
@@ -109,18 +139,15 @@ function inlinedPlaylistLoader(clip: Clip): HlsConfig["pLoader"] {
   } as unknown as HlsConfig["pLoader"] & { new (config: HlsConfig): PlaylistLoaderContext };
 }
 
-/** Answers byte ranges that a warmed prefix covers; everything else goes to the network. */
+/** Answers byte ranges of prefixes that are in memory (the init section, for one); everything else goes to the network. */
 function prefixLoader(prefixes: PrefixStore): HlsConfig["fLoader"] {
   const Network = Hls.DefaultConfig.loader;
   return class extends Network {
     override load(context: LoaderContext, config: LoaderConfiguration, callbacks: LoaderCallbacks<LoaderContext>): void {
       const { rangeStart, rangeEnd, url } = context as FragmentLoaderContext;
-      if (rangeStart === undefined || !rangeEnd || !prefixes.covers(url, rangeEnd)) return super.load(context, config, callbacks);
-      void prefixes.slice(url, rangeStart, rangeEnd).then((bytes) => {
-        if (this.stats?.aborted) return;
-        if (bytes) answer(this, context, callbacks, bytes);
-        else super.load(context, config, callbacks);
-      });
+      const bytes = rangeStart !== undefined && rangeEnd ? prefixes.slice(url, rangeStart, rangeEnd) : null;
+      if (!bytes) return super.load(context, config, callbacks);
+      answer(this, context, callbacks, bytes);
     }
   } as unknown as HlsConfig["fLoader"];
 }

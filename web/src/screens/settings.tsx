@@ -119,25 +119,34 @@ function Looks() {
 }
 
 function Playback() {
-  const { dataSaver, captions } = preferences.value;
-  const modes: [Saver, string][] = [["auto", t("auto")], ["on", t("on")], ["off", t("off")]];
+  const { dataSaver, batterySaver, captions } = preferences.value;
   return (
     <Group title={t("playback")}>
-      <div class="option-row" role="radiogroup" aria-label={t("dataSaver")}>
-        <span>
-          {t("dataSaver")}
-          <small>{t("dataSaverHint")}</small>
-        </span>
-        <div class="segmented">
-          {modes.map(([value, label]) => (
-            <button key={value} type="button" role="radio" aria-checked={dataSaver === value} onClick={() => prefer({ dataSaver: value })}>
-              {label}
-            </button>
-          ))}
-        </div>
-      </div>
+      <SaverRow label={t("dataSaver")} hint={t("dataSaverHint")} chosen={dataSaver} onChoose={(mode) => prefer({ dataSaver: mode })} />
+      <SaverRow label={t("batterySaver")} hint={t("batterySaverHint")} chosen={batterySaver} onChoose={(mode) => prefer({ batterySaver: mode })} />
       <Toggle label={t("captions")} on={captions} onChange={(on) => prefer({ captions: on })} />
     </Group>
+  );
+}
+
+type SaverRowProps = { label: string; hint: string; chosen: Saver; onChoose: (mode: Saver) => void };
+
+function SaverRow({ label, hint, chosen, onChoose }: SaverRowProps) {
+  const modes: [Saver, string][] = [["auto", t("auto")], ["on", t("on")], ["off", t("off")]];
+  return (
+    <div class="option-row" role="radiogroup" aria-label={label}>
+      <span>
+        {label}
+        <small>{hint}</small>
+      </span>
+      <div class="segmented">
+        {modes.map(([value, words]) => (
+          <button key={value} type="button" role="radio" aria-checked={chosen === value} onClick={() => onChoose(value)}>
+            {words}
+          </button>
+        ))}
+      </div>
+    </div>
   );
 }
 

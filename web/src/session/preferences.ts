@@ -11,6 +11,7 @@ export type Preferences = {
   captions: boolean;
   theme: Theme;
   dataSaver: Saver;
+  batterySaver: Saver;
   language: string;
 };
 
@@ -22,6 +23,7 @@ const DEFAULTS: Preferences = {
   captions: true,
   theme: "system",
   dataSaver: "auto",
+  batterySaver: "auto",
   language: "",
 };
 
@@ -34,6 +36,10 @@ export function prefer(change: Partial<Preferences>): void {
 }
 
 export function startPreferences(): void {
+  void watchBattery();
+  effect(() => {
+    document.documentElement.classList.toggle("is-calm", savingPower());
+  });
   effect(() => {
     writeJson(KEY, preferences.value);
     const { theme } = preferences.value;
@@ -50,4 +56,29 @@ export function savingData(): boolean {
   if (dataSaver !== "auto") return dataSaver === "on";
   const connection = (navigator as Navigator & { connection?: NetworkInformation }).connection;
   return connection?.saveData === true || connection?.effectiveType === "2g" || connection?.effectiveType === "slow-2g";
+}
+
+type Battery = EventTarget & { charging: boolean; level: number };
+
+/** Below this share, and not charging, "auto" means on. */
+const LOW_BATTERY = 0.2;
+const batteryLow = signal(false);
+
+/** Where browsers tell (Chromium); elsewhere "auto" stays off. */
+async function watchBattery(): Promise<void> {
+  const ask = (navigator as Navigator & { getBattery?: () => Promise<Battery> }).getBattery;
+  const battery = await ask?.call(navigator).catch(() => null);
+  if (!battery) return;
+  const look = (): void => {
+    batteryLow.value = !battery.charging && battery.level <= LOW_BATTERY;
+  };
+  battery.addEventListener("levelchange", look);
+  battery.addEventListener("chargingchange", look);
+  look();
+}
+
+/** Battery saver: lowest rung, one neighbour prepared, no blur and no motion. */
+export function savingPower(): boolean {
+  const { batterySaver } = preferences.value;
+  return batterySaver === "auto" ? batteryLow.value : batterySaver === "on";
 }

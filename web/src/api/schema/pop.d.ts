@@ -172,6 +172,8 @@ export interface components {
             playlist: string;
             initBytes: number;
             prefixBytes: number;
+            /** @default  */
+            codecs: string;
         };
         /**
          * Why
