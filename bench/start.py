@@ -193,9 +193,11 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=30)
     parser.add_argument("--dwell-s", type=float, default=2.5)
     parser.add_argument("--links", nargs="+", choices=tuple(LINKS), default=list(LINKS))
+    parser.add_argument("--no-build", action="store_true", help="measure web/dist as it is")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    web_build.build()
+    if not options.no_build:
+        web_build.build()
     clips = cut_clips(options.clips)
     with tempfile.TemporaryDirectory() as folder:
         platform = ThrowawayPlatform(Path(folder) / "data")

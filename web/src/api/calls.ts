@@ -1,7 +1,7 @@
 /** Every API call the app makes, by name. Shapes come from the services' documents (api/schema, `npm run client`). */
 import { call, download } from "./http";
 import { request } from "./typed";
-import type { Completion, Registration, UploadParts, VideoPage } from "./types";
+import type { Completion, LibrarySound, Registration, SoundPage, UploadParts, User, VideoPage } from "./types";
 
 const PAGE = 30;
 type Cursor = string | null;
@@ -38,6 +38,8 @@ export const api = {
   user: (userId: string) => request("get", "/api/v1/users/{userId}", { path: { userId } }),
   userVideos: (userId: string, cursor: Cursor) =>
     request("get", "/api/v1/users/{userId}/videos", { path: { userId }, query: { limit: PAGE, ...from(cursor) } }),
+  myLikes: (cursor: Cursor): Promise<VideoPage> => request("get", "/api/v1/users/me/likes", { query: { limit: PAGE, ...from(cursor) } }),
+  myBookmarks: (cursor: Cursor): Promise<VideoPage> => request("get", "/api/v1/users/me/bookmarks", { query: { limit: PAGE, ...from(cursor) } }),
   follow: (userId: string, on: boolean) => request(on ? "post" : "delete", "/api/v1/users/{userId}/follow", { path: { userId } }),
   updateMe: (body: { displayName?: string; bio?: string; private?: boolean }) => request("patch", "/api/v1/users/me", { body }),
   deleteMe: (password: string) => request("post", "/api/v1/users/me/delete", { body: { password } }),
@@ -54,10 +56,20 @@ export const api = {
     request("get", "/api/v1/sounds/{soundId}/videos", { path: { soundId }, query: { limit: PAGE, ...from(cursor) } }),
   trendingHashtags: () => request("get", "/api/v1/trending/hashtags", {}),
 
+  /** Best match first, or most used first without words. */
+  sounds: (q: string, cursor: Cursor): Promise<SoundPage> => request("get", "/api/v1/sounds", { query: { q, limit: PAGE, ...from(cursor) } }),
+  sound: (soundId: string): Promise<LibrarySound> => request("get", "/api/v1/sounds/{soundId}", { path: { soundId } }),
+
   initUpload: (filename: string, filesize: number, durationMs: number) =>
     request("post", "/api/v1/videos/upload/init", { body: { filename, filesize, durationMs } }),
   /** The ticket names the address, so it is not one of the documents' paths. */
   uploadParts: (uploadUrl: string) => call<UploadParts>("GET", uploadUrl),
   completeUpload: (id: string, body: Completion) => request("post", "/api/v1/videos/{id}/upload/complete", { path: { id }, body }),
+  /** WebVTT text of one language, in place of what was there. */
+  putCaptions: (id: string, lang: string, text: string) =>
+    call<void>("PUT", `/api/v1/videos/${encodeURIComponent(id)}/captions/${encodeURIComponent(lang)}`, { raw: text, contentType: "text/vtt; charset=utf-8" }),
+  /** An image file as it is: the origin checks, turns and resizes it. */
+  putAvatar: (picture: File) => call<User>("POST", "/api/v1/users/me/avatar", { raw: picture, contentType: picture.type || "application/octet-stream" }),
+  removeAvatar: () => call<User | undefined>("DELETE", "/api/v1/users/me/avatar"),
   status: (id: string, signal: AbortSignal) => request("get", "/api/v1/videos/{id}/status", { path: { id }, signal }),
 };

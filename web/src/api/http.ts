@@ -20,7 +20,7 @@ export class Problem extends Error {
 }
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
-type Options = { query?: Query; body?: unknown; raw?: BodyInit; signal?: AbortSignal; anonymous?: boolean };
+type Options = { query?: Query; body?: unknown; raw?: BodyInit; contentType?: string; signal?: AbortSignal; anonymous?: boolean };
 
 export async function call<T>(method: string, path: string, options: Options = {}): Promise<T> {
   let response = await send(method, path, options, options.anonymous ? null : await accessToken());
@@ -45,6 +45,7 @@ async function send(method: string, path: string, options: Options, token: strin
   const headers: Record<string, string> = { Accept: "application/json", "X-Device-Id": deviceId() };
   if (token) headers.Authorization = `Bearer ${token}`;
   let body = options.raw;
+  if (options.contentType) headers["Content-Type"] = options.contentType;
   if (options.body !== undefined) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(options.body);

@@ -21,6 +21,11 @@ export type Comment = OriginShape["CommentView"];
 export type CommentPage = OriginShape["CommentPage"];
 export type Notice = OriginShape["NotificationView"];
 
+/** A sound of the library. Only one whose `state` is "ready" can be heard and mixed. */
+export type LibrarySound = OriginShape["SoundView"] & { state?: string; audioUrl?: string | null };
+export type SoundPage = { sounds: LibrarySound[]; nextCursor?: string | null };
+export type CaptionTrack = { lang: string; url: string };
+
 export type UploadParts = OriginShape["ReceivedParts"];
 export type Edits = Partial<OriginShape["Edits"]>;
 export type Completion = Omit<Partial<OriginShape["Completion"]>, "edits"> & { edits?: Edits | null };

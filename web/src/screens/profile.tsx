@@ -1,12 +1,12 @@
 /** A creator's page: who, how many, follow, and their videos. */
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { BadgeCheck, Clapperboard, Settings, UserX } from "lucide-preact";
+import { BadgeCheck, Bookmark, Clapperboard, CloudOff, Heart, Settings, UserX } from "lucide-preact";
 import { api } from "../api/calls";
 import { Problem } from "../api/http";
 import type { User } from "../api/types";
 import { followed, setFollow } from "../feed/engagement";
-import { FeedList } from "../feed/feed_list";
-import { count, t } from "../i18n/i18n";
+import { FeedList, type FetchBatch } from "../feed/feed_list";
+import { count, type Key, t } from "../i18n/i18n";
 import { Avatar } from "../parts/avatar";
 import { Note, Retry, Spinner } from "../parts/states";
 import { VideoGrid } from "../parts/video_grid";
@@ -28,10 +28,10 @@ export function ProfileScreen({ match }: { match: Match }) {
 }
 
 function Profile({ user }: { user: User }) {
-  const list = useMemo(() => new FeedList((cursor) => api.userVideos(user.id, cursor), "profile", false), [user.id]);
-  useEffect(() => void list.more(), [list]);
   const mine = me.value?.id === user.id;
-  const empty = list.exhausted.value && list.items.value.length === 0;
+  const [tab, setTab] = useState<Tab>("videos");
+  const list = useMemo(() => listOf(tab, user.id), [tab, user.id]);
+  useEffect(() => void list.more(), [list]);
   return (
     <section class="page profile">
       <header class="profile-head">
@@ -50,10 +50,44 @@ function Profile({ user }: { user: User }) {
         <div class="profile-acts">{mine ? <OwnActs /> : <FollowButton user={user} />}</div>
       </header>
       <Figures user={user} />
-      <h2 class="section-title">{t("videos")}</h2>
-      {empty ? <Note inside icon={Clapperboard} title={t("noVideos")} {...(mine ? { hint: t("noVideosOwn") } : {})} /> : <VideoGrid list={list} />}
+      {mine ? <Tabs chosen={tab} onChoose={setTab} /> : <h2 class="section-title">{t("videos")}</h2>}
+      <Listed list={list} tab={tab} mine={mine} />
     </section>
   );
+}
+
+/** What its owner sees on a profile; others see the videos only. */
+type Tab = "videos" | "liked" | "saved";
+const TABS: readonly (readonly [Tab, typeof Heart, Key])[] = [
+  ["videos", Clapperboard, "videos"],
+  ["liked", Heart, "likedVideos"],
+  ["saved", Bookmark, "savedVideos"],
+];
+
+function listOf(tab: Tab, userId: string): FeedList {
+  const page: FetchBatch =
+    tab === "liked" ? api.myLikes : tab === "saved" ? api.myBookmarks : (cursor) => api.userVideos(userId, cursor);
+  return new FeedList(page, "profile", false);
+}
+
+function Tabs({ chosen, onChoose }: { chosen: Tab; onChoose: (tab: Tab) => void }) {
+  return (
+    <div class="tabs" role="tablist">
+      {TABS.map(([tab, Picture, word]) => (
+        <button key={tab} type="button" role="tab" aria-selected={chosen === tab} onClick={() => onChoose(tab)}>
+          <Picture size={18} aria-hidden="true" /> {t(word)}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Listed({ list, tab, mine }: { list: FeedList; tab: Tab; mine: boolean }) {
+  const empty = list.exhausted.value && list.items.value.length === 0;
+  if (list.problem.value) return <Retry icon={CloudOff} title={t("feedFailed")} hint={list.problem.value.message} onRetry={() => void list.retry()} />;
+  if (!empty) return <VideoGrid key={tab} list={list} />;
+  if (tab !== "videos") return <Note inside icon={tab === "liked" ? Heart : Bookmark} title={t("noVideos")} hint={t(tab === "liked" ? "noLiked" : "noSaved")} />;
+  return <Note inside icon={Clapperboard} title={t("noVideos")} {...(mine ? { hint: t("noVideosOwn") } : {})} />;
 }
 
 function OwnActs() {

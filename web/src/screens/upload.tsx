@@ -4,24 +4,31 @@ import { CircleAlert, CloudUpload, RotateCcw } from "lucide-preact";
 import { api } from "../api/calls";
 import type { Completion } from "../api/types";
 import { Problem } from "../api/http";
+import { tell as tellProblem } from "../feed/engagement";
 import { t } from "../i18n/i18n";
+import { toast } from "../parts/toast";
+import type { Match } from "../routing/router";
 import { withAccount } from "../session/gate";
 import { me } from "../session/session";
 import { type Draft, keepDraft, matches, readDraft } from "../upload/draft";
+import type { ChosenSound } from "../upload/edit";
 import { type Facts, inspect } from "../upload/inspect";
 import { sendFile } from "../upload/transfer";
 import { Processing } from "./upload_processing";
+import type { CaptionFile } from "./upload_captions";
 import { UploadDetails } from "./upload_details";
+import { chosenOf } from "./upload_sound";
 
 type Chosen = { file: File; url: string; facts: Facts | null };
 export type Sending = { share: number; problem: string | null; done: boolean; videoId: string | null };
 
 const IDLE: Sending = { share: 0, problem: null, done: false, videoId: null };
 
-export function UploadScreen() {
+export function UploadScreen({ match }: { match: Match }) {
   const [chosen, setChosen] = useState<Chosen | null>(null);
   const [sending, setSending] = useState<Sending>(IDLE);
   const [posted, setPosted] = useState<string | null>(null);
+  const sound = useAskedSound(match.query.get("sound"));
   const abort = useRef<AbortController | null>(null);
   useEffect(() => () => abort.current?.abort(), []);
 
@@ -47,11 +54,13 @@ export function UploadScreen() {
     setSending(IDLE);
     setPosted(null);
   };
-  const post = async (details: Completion): Promise<void> => {
-    if (!sending.videoId) return;
-    await api.completeUpload(sending.videoId, details);
+  const post = async (details: Completion, captions: CaptionFile[]): Promise<void> => {
+    const { videoId } = sending;
+    if (!videoId) return;
+    await api.completeUpload(videoId, details);
     keepDraft(null);
-    setPosted(sending.videoId);
+    setPosted(videoId);
+    for (const { lang, text } of captions) await api.putCaptions(videoId, lang, text).catch(refused);
   };
 
   return (
@@ -62,7 +71,9 @@ export function UploadScreen() {
       ) : chosen ? (
         <UploadDetails
           {...chosen}
+          key={sound?.id ?? ""}
           sending={sending}
+          sound={sound}
           onRetry={() => begin(chosen.file, chosen.facts)}
           onChange={reset}
           onPost={post}
@@ -72,6 +83,20 @@ export function UploadScreen() {
       )}
     </section>
   );
+}
+
+/** The video is posted all the same: its captions can be sent again later. */
+function refused(error: unknown): void {
+  toast(t("captionsNotSent", { reason: error instanceof Error ? error.message : String(error) }));
+}
+
+/** The sound of "use this sound", asked for by its id. */
+function useAskedSound(id: string | null): ChosenSound | null {
+  const [sound, setSound] = useState<ChosenSound | null>(null);
+  useEffect(() => {
+    if (id) api.sound(id).then((found) => setSound(chosenOf(found)), tellProblem);
+  }, [id]);
+  return sound;
 }
 
 /** Ask for a place (or go on with the kept one), send the parts, say how far it is. */

@@ -1,11 +1,14 @@
-/** The form beside the preview: words, audience, trim, filter and cover. */
-import { useEffect, useRef, useState } from "preact/hooks";
+/** The form beside the preview: words, audience, shaping, captions. */
+import { useState } from "preact/hooks";
 import { Check, CircleAlert } from "lucide-preact";
-import type { Completion, Edits } from "../api/types";
+import type { Completion } from "../api/types";
 import { Problem } from "../api/http";
-import { clock, t } from "../i18n/i18n";
-import { type Facts, filmStrip } from "../upload/inspect";
+import { t } from "../i18n/i18n";
+import { type ChosenSound, type Edit, editsOf, UNTOUCHED } from "../upload/edit";
+import type { Facts } from "../upload/inspect";
 import type { Sending } from "./upload";
+import { CaptionFiles, type CaptionFile } from "./upload_captions";
+import { Preview, Shaping } from "./upload_shaping";
 
 type Props = {
   file: File;
@@ -14,27 +17,11 @@ type Props = {
   sending: Sending;
   onRetry: () => void;
   onChange: () => void;
-  onPost: (details: Completion) => Promise<void>;
+  /** A sound asked for before the file was chosen ("use this sound"). */
+  sound: ChosenSound | null;
+  onPost: (details: Completion, captions: CaptionFile[]) => Promise<void>;
 };
 
-/** CSS twins of the packager's presets: what is seen here is what will be made. */
-type Look = NonNullable<Edits["look"]>;
-
-export const FILTERS: readonly (readonly [Look, string])[] = [
-  ["none", "none"],
-  ["vivid", "saturate(1.45) contrast(1.08)"],
-  ["warm", "sepia(.28) saturate(1.2)"],
-  ["cool", "hue-rotate(-12deg) saturate(1.08) brightness(1.03)"],
-  ["mono", "grayscale(1)"],
-  ["fade", "contrast(.86) brightness(1.08) saturate(.82)"],
-  ["sepia", "sepia(.85)"],
-  ["noir", "grayscale(1) contrast(1.4) brightness(.92)"],
-  ["vintage", "sepia(.45) contrast(.92) saturate(.85)"],
-  ["punch", "contrast(1.28) saturate(1.2)"],
-  ["dream", "brightness(1.1) saturate(1.15) contrast(.9)"],
-];
-const STRIP_FRAMES = 8;
-const SHORTEST_S = 1;
 const VISIBILITIES = [["public", "public"], ["followers", "followersOnly"], ["unlisted", "unlisted"], ["private", "private"]] as const;
 
 /** Pure: "#A, b c" -> ["a", "b", "c"], without doubles, at most 30. */
@@ -43,27 +30,10 @@ export function hashtagsIn(text: string): string[] {
   return [...new Set(words.filter(Boolean))].slice(0, 30);
 }
 
-export type Edit = { start: number; end: number; look: Look; cover: number; speed: number; mute: boolean };
-
-const UNTOUCHED: Omit<Edit, "start" | "end"> = { look: "none", cover: 0, speed: 1, mute: false };
-const SPEEDS = [0.5, 1, 1.5, 2];
-
-/** Pure: only what differs from the file as it is. The cover is on the clock of the result, the trim on the source's. */
-export function editsOf({ start, end, look, cover, speed, mute }: Edit, durationS: number): Edits | null {
-  const edits: Edits = {};
-  const ms = (seconds: number): number => Math.round(seconds * 1000);
-  if (start > 0.05) edits.trimStartMs = ms(start);
-  if (end < durationS - 0.05) edits.trimEndMs = ms(end);
-  if (look !== "none") edits.look = look;
-  if (speed !== 1) edits.speed = speed;
-  if (mute) edits.mute = true;
-  if (cover > 0) edits.thumbnailMs = ms(Math.max(0, Math.min(cover, end) - start) / speed);
-  return Object.keys(edits).length > 0 ? edits : null;
-}
-
-export function UploadDetails({ file, url, facts, sending, onRetry, onChange, onPost }: Props) {
+export function UploadDetails({ file, url, facts, sending, sound, onRetry, onChange, onPost }: Props) {
   const durationS = (facts?.durationMs ?? 0) / 1000;
-  const [edit, setEdit] = useState<Edit>({ start: 0, end: durationS, ...UNTOUCHED });
+  const [edit, setEdit] = useState<Edit>({ start: 0, end: durationS, ...UNTOUCHED, sound });
+  const [captions, setCaptions] = useState<CaptionFile[]>([]);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const submit = (event: SubmitEvent): void => {
@@ -72,14 +42,17 @@ export function UploadDetails({ file, url, facts, sending, onRetry, onChange, on
     const text = (name: string): string => String(values.get(name) ?? "").trim();
     setBusy(true);
     setProblem(null);
-    onPost({
-      title: text("title"),
-      description: text("description"),
-      hashtags: hashtagsIn(text("hashtags")),
-      musicId: null,
-      visibility: (VISIBILITIES.find(([value]) => value === text("visibility")) ?? VISIBILITIES[0])[0],
-      edits: facts ? editsOf(edit, durationS) : null,
-    })
+    onPost(
+      {
+        title: text("title"),
+        description: text("description"),
+        hashtags: hashtagsIn(text("hashtags")),
+        musicId: edit.sound?.id ?? null,
+        visibility: (VISIBILITIES.find(([value]) => value === text("visibility")) ?? VISIBILITIES[0])[0],
+        edits: editsOf(edit, durationS),
+      },
+      captions,
+    )
       .catch((error: unknown) => setProblem(error instanceof Problem ? error.message : String(error)))
       .finally(() => setBusy(false));
   };
@@ -106,6 +79,7 @@ export function UploadDetails({ file, url, facts, sending, onRetry, onChange, on
           <input name="hashtags" maxLength={300} placeholder={t("hashtagsHint")} autocomplete="off" dir="auto" />
         </label>
         {facts && <Shaping url={url} durationS={durationS} edit={edit} onEdit={setEdit} />}
+        <CaptionFiles files={captions} onChange={setCaptions} />
         <label class="field">
           <span>{t("visibility")}</span>
           <select name="visibility">
@@ -156,84 +130,3 @@ function SendingLine({ sending, onRetry }: { sending: Sending; onRetry: () => vo
   );
 }
 
-function Preview({ url, edit, durationS }: { url: string; edit: Edit; durationS: number }) {
-  const video = useRef<HTMLVideoElement>(null);
-  useEffect(() => {
-    const element = video.current!;
-    if (element.currentTime < edit.start || element.currentTime > edit.end) element.currentTime = edit.start;
-  }, [edit.start, edit.end]);
-  const keepInside = (): void => {
-    const element = video.current;
-    if (element) element.playbackRate = edit.speed;
-    if (element && edit.end < durationS && element.currentTime >= edit.end) element.currentTime = edit.start;
-  };
-  const filter = FILTERS.find(([name]) => name === edit.look)?.[1] ?? "none";
-  return <video ref={video} src={url} style={{ filter }} muted loop autoplay playsInline controls onTimeUpdate={keepInside} />;
-}
-
-type ShapingProps = { url: string; durationS: number; edit: Edit; onEdit: (edit: Edit) => void };
-
-function Shaping({ url, durationS, edit, onEdit }: ShapingProps) {
-  const [strip, setStrip] = useState<string[]>([]);
-  useEffect(() => {
-    let here = true;
-    void filmStrip(url, STRIP_FRAMES, 96).then((frames) => here && setStrip(frames));
-    return () => {
-      here = false;
-    };
-  }, [url]);
-  const range = (value: number, label: string, change: (seconds: number) => void) => (
-    <label class="range">
-      <span>
-        {label} <output>{clock(value)}</output>
-      </span>
-      <input type="range" min={0} max={durationS} step={0.1} value={value} onInput={(event) => change(Number(event.currentTarget.value))} />
-    </label>
-  );
-  return (
-    <fieldset class="shaping">
-      <legend>{t("trim")}</legend>
-      <div class="strip" aria-hidden="true">
-        {strip.map((frame, index) => (
-          <img key={index} src={frame} alt="" />
-        ))}
-        <span class="strip-off" style={{ insetInlineStart: 0, inlineSize: `${(edit.start / durationS) * 100}%` }} />
-        <span class="strip-off" style={{ insetInlineEnd: 0, inlineSize: `${100 - (edit.end / durationS) * 100}%` }} />
-      </div>
-      <div class="ranges">
-        {range(edit.start, t("trimStart"), (start) => onEdit({ ...edit, start: Math.min(start, edit.end - SHORTEST_S) }))}
-        {range(edit.end, t("trimEnd"), (end) => onEdit({ ...edit, end: Math.max(end, edit.start + SHORTEST_S) }))}
-      </div>
-      <span class="shaping-label">{t("filter")}</span>
-      <div class="filters" role="radiogroup" aria-label={t("filter")}>
-        {FILTERS.map(([name, css]) => (
-          <button key={name} type="button" role="radio" aria-checked={edit.look === name} onClick={() => onEdit({ ...edit, look: name })}>
-            <span class="filter-swatch" style={{ backgroundImage: strip[2] ? `url(${strip[2]})` : "none", filter: css }} />
-            {name}
-          </button>
-        ))}
-      </div>
-      <div class="ranges">{range(edit.cover, t("cover"), (cover) => onEdit({ ...edit, cover }))}</div>
-      <div class="option-row" role="radiogroup" aria-label={t("speed")}>
-        <span>{t("speed")}</span>
-        <div class="segmented">
-          {SPEEDS.map((speed) => (
-            <button key={speed} type="button" role="radio" aria-checked={edit.speed === speed} onClick={() => onEdit({ ...edit, speed })}>
-              {speed}×
-            </button>
-          ))}
-        </div>
-      </div>
-      <label class="option-row">
-        <span>{t("muteOriginal")}</span>
-        <input
-          type="checkbox"
-          role="switch"
-          class="switch"
-          checked={edit.mute}
-          onChange={(event) => onEdit({ ...edit, mute: event.currentTarget.checked })}
-        />
-      </label>
-    </fieldset>
-  );
-}
