@@ -1,7 +1,7 @@
 /** Every API call the app makes, by name. Shapes come from the services' documents (api/schema, `npm run client`). */
 import { call, download } from "./http";
 import { request } from "./typed";
-import type { Completion, LibrarySound, Registration, SoundPage, UploadParts, User, VideoPage } from "./types";
+import type { AvatarView, Completion, LibrarySound, Registration, SoundPage, UploadParts, VideoPage } from "./types";
 
 const PAGE = 30;
 type Cursor = string | null;
@@ -58,6 +58,8 @@ export const api = {
 
   /** Best match first, or most used first without words. */
   sounds: (q: string, cursor: Cursor): Promise<SoundPage> => request("get", "/api/v1/sounds", { query: { q, limit: PAGE, ...from(cursor) } }),
+  /** The own sound of a video, as one of the library. */
+  soundOf: (videoId: string): Promise<LibrarySound> => request("post", "/api/v1/videos/{id}/sound", { path: { id: videoId } }),
   sound: (soundId: string): Promise<LibrarySound> => request("get", "/api/v1/sounds/{soundId}", { path: { soundId } }),
 
   initUpload: (filename: string, filesize: number, durationMs: number) =>
@@ -69,7 +71,7 @@ export const api = {
   putCaptions: (id: string, lang: string, text: string) =>
     call<void>("PUT", `/api/v1/videos/${encodeURIComponent(id)}/captions/${encodeURIComponent(lang)}`, { raw: text, contentType: "text/vtt; charset=utf-8" }),
   /** An image file as it is: the origin checks, turns and resizes it. */
-  putAvatar: (picture: File) => call<User>("POST", "/api/v1/users/me/avatar", { raw: picture, contentType: picture.type || "application/octet-stream" }),
-  removeAvatar: () => call<User | undefined>("DELETE", "/api/v1/users/me/avatar"),
+  putAvatar: (picture: Blob) => call<AvatarView>("POST", "/api/v1/users/me/avatar", { raw: picture, contentType: picture.type || "application/octet-stream" }),
+  removeAvatar: () => request("delete", "/api/v1/users/me/avatar", {}),
   status: (id: string, signal: AbortSignal) => request("get", "/api/v1/videos/{id}/status", { path: { id }, signal }),
 };

@@ -11,6 +11,7 @@ import { setLike } from "./engagement";
 import type { FeedList } from "./feed_list";
 import { Progress } from "./progress";
 import { Rail } from "./rail";
+import { Subtitles } from "./subtitles";
 
 type Props = {
   item: FeedItem;
@@ -53,6 +54,7 @@ export function Slide({ item, position, total, active, near, deck, list, onComme
         <div class="shade" />
         {active && <Controls item={item} deck={deck} list={list} />}
         <div class="foot">
+          {active && <Subtitles item={item} deck={deck} />}
           <Caption item={item} />
         </div>
         {active && <Progress deck={deck} />}

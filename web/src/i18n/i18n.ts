@@ -60,3 +60,12 @@ export function clock(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
+
+/** A language's name in the viewer's own. */
+export function languageName(tag: string): string {
+  try {
+    return new Intl.DisplayNames([language.value], { type: "language" }).of(tag) ?? tag;
+  } catch {
+    return tag;
+  }
+}

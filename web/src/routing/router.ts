@@ -95,5 +95,7 @@ export const links = {
   profile: (username: string) => `/@${encodeURIComponent(username)}`,
   hashtag: (tag: string) => `/tag/${encodeURIComponent(tag)}`,
   sound: (id: string) => `/sound/${encodeURIComponent(id)}`,
+  uploadWith: (soundId: string) => `/upload?sound=${encodeURIComponent(soundId)}`,
+  remix: (videoId: string, layout: "duet" | "stitch") => `/upload?${layout}=${encodeURIComponent(videoId)}`,
   search: (q: string) => `/search?q=${encodeURIComponent(q)}`,
 };

@@ -1,12 +1,14 @@
 /** Videos that share a hashtag or a sound. */
-import { useEffect, useMemo } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Hash, Music2 } from "lucide-preact";
 import { api } from "../api/calls";
+import type { LibrarySound } from "../api/types";
 import { FeedList } from "../feed/feed_list";
-import { t } from "../i18n/i18n";
+import { t, tn } from "../i18n/i18n";
 import { Note, Retry } from "../parts/states";
 import { VideoGrid } from "../parts/video_grid";
-import type { Match } from "../routing/router";
+import { links, type Match } from "../routing/router";
 
 export function HashtagScreen({ match }: { match: Match }) {
   const tag = match.params.tag ?? "";
@@ -17,11 +19,26 @@ export function HashtagScreen({ match }: { match: Match }) {
 export function SoundScreen({ match }: { match: Match }) {
   const id = match.params.id ?? "";
   const list = useMemo(() => new FeedList((cursor) => api.soundVideos(id, cursor), "sound", false), [id]);
-  const name = list.items.value[0]?.sound?.title ?? t("sound");
-  return <Collection list={list} icon={Music2} title={name} />;
+  const [sound, setSound] = useState<LibrarySound | null>(null);
+  useEffect(() => {
+    api.sound(id).then(setSound, () => setSound(null)); // gone, or not to be used: its videos are still shown
+  }, [id]);
+  const known = sound ?? list.items.value[0]?.sound;
+  const hint = [known?.artist, sound && tn("videosCount", sound.useCount)].filter(Boolean).join(" · ");
+  return (
+    <Collection list={list} icon={Music2} title={known?.title ?? t("sound")} hint={hint}>
+      {sound?.state === "ready" && (
+        <a class="button primary" href={links.uploadWith(id)}>
+          {t("useSound")}
+        </a>
+      )}
+    </Collection>
+  );
 }
 
-function Collection({ list, icon: Picture, title }: { list: FeedList; icon: typeof Hash; title: string }) {
+type CollectionProps = { list: FeedList; icon: typeof Hash; title: string; hint?: string; children?: ComponentChildren };
+
+function Collection({ list, icon: Picture, title, hint, children }: CollectionProps) {
   useEffect(() => void list.more(), [list]);
   const problem = list.problem.value;
   const empty = list.exhausted.value && list.items.value.length === 0;
@@ -31,7 +48,11 @@ function Collection({ list, icon: Picture, title }: { list: FeedList; icon: type
         <span class="collection-icon">
           <Picture size={40} aria-hidden="true" />
         </span>
-        <h1 dir="auto">{title}</h1>
+        <div>
+          <h1 dir="auto">{title}</h1>
+          {hint && <p dir="auto">{hint}</p>}
+        </div>
+        {children}
       </header>
       {problem && <Retry icon={Picture} title={t("missingTitle")} hint={problem.message} onRetry={() => void list.retry()} />}
       {empty && <Note inside icon={Picture} title={t("noVideos")} />}

@@ -1,11 +1,13 @@
 /** Looks, language, playback, privacy, data and the account itself. */
 import { useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import { Download, LogOut, MonitorSmartphone, RotateCcw, Smile, Trash2 } from "lucide-preact";
+import { Camera, Download, LogOut, MonitorSmartphone, RotateCcw, Smile, Trash2 } from "lucide-preact";
 import { api } from "../api/calls";
+import type { AvatarView } from "../api/types";
 import { tell } from "../feed/engagement";
 import { LANGUAGES, language, t, useLanguage } from "../i18n/i18n";
 import { installPrompt } from "../install";
+import { Avatar } from "../parts/avatar";
 import { Sheet } from "../parts/sheet";
 import { toast } from "../parts/toast";
 import { navigate } from "../routing/router";
@@ -59,6 +61,7 @@ function ProfileGroup() {
   return (
     <>
       <Group title={t("editProfile")}>
+        <AvatarRow />
         <form class="group-form" onSubmit={save}>
           <label class="field">
             <span>{t("displayName")}</span>
@@ -77,6 +80,38 @@ function ProfileGroup() {
         <Toggle label={t("privateAccount")} hint={t("privateAccountHint")} on={user.private ?? false} onChange={setPrivate} />
       </Group>
     </>
+  );
+}
+
+/** Sent as it is; the origin checks it, turns it upright, and makes squares of it. */
+function AvatarRow() {
+  const user = me.value!;
+  const [busy, setBusy] = useState(false);
+  const change = (asked: Promise<AvatarView>): void => {
+    setBusy(true);
+    asked
+      .then(({ avatarSmallUrl }) => (updateMe({ avatarUrl: avatarSmallUrl }), toast(t("saved"))), tell)
+      .finally(() => setBusy(false));
+  };
+  const choose = (event: Event): void => {
+    const input = event.currentTarget as HTMLInputElement;
+    const [file] = input.files ?? [];
+    input.value = "";
+    if (file) change(api.putAvatar(file));
+  };
+  return (
+    <div class="avatar-row" aria-busy={busy}>
+      <Avatar user={user} size={80} />
+      <label class="button file-button">
+        {busy ? <span class="spinner small" aria-hidden="true" /> : <Camera size={18} aria-hidden="true" />} {t("avatarChange")}
+        <input type="file" class="visually-hidden" accept="image/jpeg,image/png,image/webp" disabled={busy} onChange={choose} />
+      </label>
+      {user.avatarUrl && (
+        <button type="button" class="button outline" disabled={busy} onClick={() => change(api.removeAvatar())}>
+          {t("avatarRemove")}
+        </button>
+      )}
+    </div>
   );
 }
 

@@ -11,7 +11,7 @@ import type { Match } from "../routing/router";
 import { withAccount } from "../session/gate";
 import { me } from "../session/session";
 import { type Draft, keepDraft, matches, readDraft } from "../upload/draft";
-import type { ChosenSound } from "../upload/edit";
+import type { ChosenPartner, ChosenSound } from "../upload/edit";
 import { type Facts, inspect } from "../upload/inspect";
 import { sendFile } from "../upload/transfer";
 import { Processing } from "./upload_processing";
@@ -29,6 +29,7 @@ export function UploadScreen({ match }: { match: Match }) {
   const [sending, setSending] = useState<Sending>(IDLE);
   const [posted, setPosted] = useState<string | null>(null);
   const sound = useAskedSound(match.query.get("sound"));
+  const partner = useAskedPartner(match.query);
   const abort = useRef<AbortController | null>(null);
   useEffect(() => () => abort.current?.abort(), []);
 
@@ -71,9 +72,10 @@ export function UploadScreen({ match }: { match: Match }) {
       ) : chosen ? (
         <UploadDetails
           {...chosen}
-          key={sound?.id ?? ""}
+          key={`${sound?.id} ${partner?.id}`}
           sending={sending}
           sound={sound}
+          partner={partner}
           onRetry={() => begin(chosen.file, chosen.facts)}
           onChange={reset}
           onPost={post}
@@ -97,6 +99,17 @@ function useAskedSound(id: string | null): ChosenSound | null {
     if (id) api.sound(id).then((found) => setSound(chosenOf(found)), tellProblem);
   }, [id]);
   return sound;
+}
+
+/** The video of "duet" or "stitch". */
+function useAskedPartner(query: URLSearchParams): ChosenPartner | null {
+  const [partner, setPartner] = useState<ChosenPartner | null>(null);
+  const layout = query.has("duet") ? "duet" : "stitch";
+  const id = query.get(layout);
+  useEffect(() => {
+    if (id) api.video(id).then(({ title, user }) => setPartner({ id, layout, title, name: user.displayName || user.username }), tellProblem);
+  }, [id, layout]);
+  return partner;
 }
 
 /** Ask for a place (or go on with the kept one), send the parts, say how far it is. */

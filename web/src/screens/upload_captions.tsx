@@ -1,7 +1,7 @@
 /** Caption files for the clip about to be posted: WebVTT (or SubRip, which is turned into it), one a language. */
 import { useState } from "preact/hooks";
 import { Captions, Plus, X } from "lucide-preact";
-import { language, t } from "../i18n/i18n";
+import { language, languageName, t } from "../i18n/i18n";
 import { isWebVtt, languageInName, MAX_CAPTION_BYTES, toWebVtt } from "../upload/subtitles";
 
 export type CaptionFile = { lang: string; text: string };
@@ -62,13 +62,4 @@ export function CaptionFiles({ files, onChange }: Props) {
       )}
     </div>
   );
-}
-
-/** A language's name in the viewer's own. */
-export function languageName(tag: string): string {
-  try {
-    return new Intl.DisplayNames([language.value], { type: "language" }).of(tag) ?? tag;
-  } catch {
-    return tag;
-  }
 }

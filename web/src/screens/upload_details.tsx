@@ -1,10 +1,10 @@
 /** The form beside the preview: words, audience, shaping, captions. */
 import { useState } from "preact/hooks";
-import { Check, CircleAlert } from "lucide-preact";
+import { Check, CircleAlert, Columns2, X } from "lucide-preact";
 import type { Completion } from "../api/types";
 import { Problem } from "../api/http";
 import { t } from "../i18n/i18n";
-import { type ChosenSound, type Edit, editsOf, UNTOUCHED } from "../upload/edit";
+import { type ChosenPartner, type ChosenSound, type Edit, editsOf, UNTOUCHED } from "../upload/edit";
 import type { Facts } from "../upload/inspect";
 import type { Sending } from "./upload";
 import { CaptionFiles, type CaptionFile } from "./upload_captions";
@@ -17,8 +17,9 @@ type Props = {
   sending: Sending;
   onRetry: () => void;
   onChange: () => void;
-  /** A sound asked for before the file was chosen ("use this sound"). */
+  /** Asked for before the file was chosen: "use this sound", "duet", "stitch". */
   sound: ChosenSound | null;
+  partner: ChosenPartner | null;
   onPost: (details: Completion, captions: CaptionFile[]) => Promise<void>;
 };
 
@@ -30,9 +31,9 @@ export function hashtagsIn(text: string): string[] {
   return [...new Set(words.filter(Boolean))].slice(0, 30);
 }
 
-export function UploadDetails({ file, url, facts, sending, sound, onRetry, onChange, onPost }: Props) {
+export function UploadDetails({ file, url, facts, sending, sound, partner, onRetry, onChange, onPost }: Props) {
   const durationS = (facts?.durationMs ?? 0) / 1000;
-  const [edit, setEdit] = useState<Edit>({ start: 0, end: durationS, ...UNTOUCHED, sound });
+  const [edit, setEdit] = useState<Edit>({ start: 0, end: durationS, ...UNTOUCHED, sound, partner });
   const [captions, setCaptions] = useState<CaptionFile[]>([]);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
@@ -49,6 +50,7 @@ export function UploadDetails({ file, url, facts, sending, sound, onRetry, onCha
         hashtags: hashtagsIn(text("hashtags")),
         musicId: edit.sound?.id ?? null,
         visibility: (VISIBILITIES.find(([value]) => value === text("visibility")) ?? VISIBILITIES[0])[0],
+        partnerId: edit.partner?.id ?? null,
         edits: editsOf(edit, durationS),
       },
       captions,
@@ -79,6 +81,7 @@ export function UploadDetails({ file, url, facts, sending, sound, onRetry, onCha
           <input name="hashtags" maxLength={300} placeholder={t("hashtagsHint")} autocomplete="off" dir="auto" />
         </label>
         {facts && <Shaping url={url} durationS={durationS} edit={edit} onEdit={setEdit} />}
+        {edit.partner && <PartnerLine partner={edit.partner} onRemove={() => setEdit({ ...edit, partner: null })} />}
         <CaptionFiles files={captions} onChange={setCaptions} />
         <label class="field">
           <span>{t("visibility")}</span>
@@ -100,6 +103,21 @@ export function UploadDetails({ file, url, facts, sending, sound, onRetry, onCha
         </button>
       </div>
     </form>
+  );
+}
+
+function PartnerLine({ partner: { layout, title, name }, onRemove }: { partner: ChosenPartner; onRemove: () => void }) {
+  return (
+    <div class="option-row">
+      <Columns2 size={20} aria-hidden="true" />
+      <span>
+        {t(layout)}
+        <small dir="auto">{[name, title].filter(Boolean).join(" · ")}</small>
+      </span>
+      <button type="button" class="icon-button small" aria-label={`${t("delete")}: ${t(layout)}`} onClick={onRemove}>
+        <X size={18} aria-hidden="true" />
+      </button>
+    </div>
   );
 }
 

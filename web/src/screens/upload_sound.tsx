@@ -87,7 +87,8 @@ function SoundSheet({ onClose, onPick }: { onClose: () => void; onPick: (sound: 
     const query = asked.current;
     api.sounds(query, cursor).then(({ sounds, nextCursor }) => {
       if (query !== asked.current) return; // another word was typed meanwhile
-      setFound((known) => ({ sounds: [...(cursor ? (known.sounds ?? []) : []), ...sounds], cursor: nextCursor ?? null }));
+      const usable = sounds.filter(({ state }) => state === "ready");
+      setFound((known) => ({ sounds: [...(cursor ? (known.sounds ?? []) : []), ...usable], cursor: nextCursor ?? null }));
     }, tell);
   };
   useEffect(() => {

@@ -9,6 +9,8 @@ export type Preferences = {
   volume: number;
   speed: number;
   captions: boolean;
+  /** Language tag last chosen; "" follows the app's. */
+  captionLanguage: string;
   theme: Theme;
   dataSaver: Saver;
   batterySaver: Saver;
@@ -21,6 +23,7 @@ const DEFAULTS: Preferences = {
   volume: 1,
   speed: 1,
   captions: true,
+  captionLanguage: "",
   theme: "system",
   dataSaver: "auto",
   batterySaver: "auto",

@@ -111,6 +111,31 @@ export interface paths {
         patch: operations["change_profile"];
         trace?: never;
     };
+    "/api/v1/users/me/avatar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set the own avatar
+         * @description The body is the picture: JPEG, PNG, WebP, GIF or AVIF of at most 8 MiB. The middle square of it is shown;
+         *     where it was taken and everything else beside the pixels is dropped.
+         */
+        post: operations["set_avatar"];
+        /**
+         * Remove the own avatar
+         * @description Idempotent.
+         */
+        delete: operations["remove_avatar"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/videos/upload/init": {
         parameters: {
             query?: never;
@@ -410,6 +435,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/videos/{id}/captions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Captions of a video */
+        get: operations["captions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/videos/{id}/captions/{lang}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the captions of a language
+         * @description The body is WebVTT in UTF-8, at most 512 KiB and 5000 cues; `{lang}` like "en", "pt-BR" or "zh-Hant".
+         *     Cues with their times, places and text are kept; styles, regions and notes are not.
+         */
+        put: operations["set_captions"];
+        post?: never;
+        /**
+         * Remove the captions of a language
+         * @description Idempotent.
+         */
+        delete: operations["remove_captions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/videos/{id}/like": {
         parameters: {
             query?: never;
@@ -678,6 +745,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sounds/{soundId}/audio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to a sound
+         * @description AAC in MP4, with ranges and conditions. The sound of a video: a redirect to the video's progressive file.
+         */
+        get: operations["audio"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sounds/{soundId}/videos": {
         parameters: {
             query?: never;
@@ -695,6 +782,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/videos/{id}/sound": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Use the sound of a video
+         * @description The sound to name in `musicId`: the library sound the video was made with, else the video's own, which
+         *     leaves the library when the video does. The same one however often it is asked for.
+         */
+        post: operations["use_sound"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/sounds": {
         parameters: {
             query?: never;
@@ -704,8 +812,32 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Add a sound to the library */
+        /**
+         * Add a sound to the library
+         * @description Title, artist and licence; its file follows by PUT. Without one it can be named under videos, not mixed.
+         */
         post: operations["add_sound"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/sounds/{soundId}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Send the file of a sound
+         * @description MP3, WAV, FLAC, Ogg, M4A, or a video whose sound is meant. A worker prepares it: follow `state`. Sent again,
+         *     the new file takes the old one's place when it is ready.
+         */
+        put: operations["put_sound_file"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1033,6 +1165,11 @@ export interface components {
             /** @default null */
             private: boolean | null;
         };
+        /** AvatarView */
+        AvatarView: {
+            avatarUrl: string | null;
+            avatarSmallUrl: string | null;
+        };
         /** UploadInit */
         UploadInit: {
             filename: string;
@@ -1093,6 +1230,10 @@ export interface components {
             hashtags: string[];
             /** @default null */
             musicId: string | null;
+            /** @default null */
+            partnerId: string | null;
+            /** @default null */
+            remixesOpen: boolean | null;
             /**
              * @default public
              * @enum {unknown}
@@ -1238,6 +1379,8 @@ export interface components {
             thumbhash: string;
             /** @default null */
             start: components["schemas"]["StartHint"] | null;
+            /** @default [] */
+            captions: components["schemas"]["CaptionView"][];
             /** @default 0 */
             viewCount: number;
             /** @default 0 */
@@ -1252,6 +1395,10 @@ export interface components {
             bookmarked: boolean;
             /** @default true */
             commentsOpen: boolean;
+            /** @default true */
+            remixesOpen: boolean;
+            /** @default null */
+            remixOf: string | null;
             /** @default 0 */
             createdAtMs: number;
             /** @default null */
@@ -1287,6 +1434,11 @@ export interface components {
             /** @default  */
             codecs: string;
         };
+        /** CaptionView */
+        CaptionView: {
+            lang: string;
+            url: string;
+        };
         /**
          * VideoChange
          * @description Members left out stay as they are.
@@ -1298,6 +1450,11 @@ export interface components {
             /** @enum {unknown} */
             visibility?: "followers" | "private" | "public" | "unlisted";
             commentsOpen?: boolean;
+            remixesOpen?: boolean;
+        };
+        /** CaptionList */
+        CaptionList: {
+            captions: components["schemas"]["CaptionView"][];
         };
         /** NewComment */
         NewComment: {
@@ -1369,6 +1526,13 @@ export interface components {
             artist: string;
             durationMs: number;
             useCount: number;
+            state: string;
+            /** @default null */
+            audioUrl: string | null;
+            /** @default null */
+            videoId: string | null;
+            /** @default null */
+            reason: string | null;
         };
         /** NewSound */
         NewSound: {
@@ -1852,6 +2016,122 @@ export interface operations {
             };
             /** @description `unsupported-media`: Unsupported media */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_avatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/*": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AvatarView"];
+                };
+            };
+            /** @description `bad-input`: The input is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media`: Unsupported media */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-fast`: Too many requests in a short time */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_avatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AvatarView"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2395,7 +2675,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: Not allowed; `not-yours`: This belongs to someone else */
+            /** @description `forbidden`: Not allowed; `not-yours`: This belongs to someone else; `remix-refused`: This video cannot be used in yours */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2413,7 +2693,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `upload-incomplete`: Parts are missing */
+            /** @description `upload-incomplete`: Parts are missing; `sound-not-ready`: This sound has no file to mix */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3323,6 +3603,204 @@ export interface operations {
             };
             /** @description `state-conflict`: The video's state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    captions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptionList"];
+                };
+            };
+            /** @description `bad-input`: The input is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-video`: No such video */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_captions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                lang: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/vtt": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptionList"];
+                };
+            };
+            /** @description `bad-input`: The input is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed; `not-yours`: This belongs to someone else */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-video`: No such video */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media`: Unsupported media */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_captions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                lang: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptionList"];
+                };
+            };
+            /** @description `bad-input`: The input is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed; `not-yours`: This belongs to someone else */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-video`: No such video */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4359,6 +4837,64 @@ export interface operations {
             };
         };
     };
+    audio: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                soundId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/mp4": unknown;
+                };
+            };
+            /** @description `bad-input`: The input is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-sound`: No such sound */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sound-not-ready`: This sound has no file to mix */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sound_videos: {
         parameters: {
             query?: {
@@ -4402,6 +4938,73 @@ export interface operations {
             };
             /** @description `unknown-sound`: No such sound */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    use_sound: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SoundView"];
+                };
+            };
+            /** @description `bad-input`: The input is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed; `remix-refused`: This video cannot be used in yours */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-video`: No such video */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sound-not-ready`: This sound has no file to mix */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4470,6 +5073,95 @@ export interface operations {
                 };
             };
             /** @description `unsupported-media`: Unsupported media */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_sound_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                soundId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SoundView"];
+                };
+            };
+            /** @description `bad-input`: The input is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-sound`: No such sound */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `state-conflict`: The video's state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `file-too-large`: The file is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media`: This file cannot be used as a video */
             415: {
                 headers: {
                     [name: string]: unknown;

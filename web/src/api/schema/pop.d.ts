@@ -144,6 +144,8 @@ export interface components {
             createdAtMs: number;
             impression: string;
             why: components["schemas"]["Why"];
+            /** @default [] */
+            captions: components["schemas"]["CaptionView"][];
         };
         /** Creator */
         Creator: {
@@ -182,6 +184,11 @@ export interface components {
         Why: {
             source: string;
             text: string;
+        };
+        /** CaptionView */
+        CaptionView: {
+            lang: string;
+            url: string;
         };
         /** WatchAccepted */
         WatchAccepted: {
