@@ -51,7 +51,7 @@ async def test_a_video_is_made_with_the_sound_of_another_and_with_captions(visit
 
     await page.get_by_label("Choose a video").set_input_files(clip("park"))
     await page.get_by_label("Title").fill("The park, with a bunny's sound")
-    await page.get_by_label("Original sound").fill("0.25")
+    await page.get_by_role("slider", name="Original sound").fill("0.25")
     captions = FilePayload(name="park.en.srt", mimeType="application/x-subrip", buffer=_SUBRIP.encode())
     await page.get_by_label("Add captions").set_input_files(captions)
     await expect(page.get_by_label("Language", exact=True)).to_have_value("en")

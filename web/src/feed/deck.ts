@@ -137,6 +137,11 @@ export class Deck {
     return this.activePlayer?.element ?? null;
   }
 
+  /** Of a mounted clip: there before the deck has been told which clip is watched. */
+  elementOf(id: string): HTMLVideoElement | null {
+    return this.players.get(id)?.element ?? null;
+  }
+
   private get activePlayer(): ClipPlayer | undefined {
     return this.current ? this.players.get(this.current.id) : undefined;
   }

@@ -18,7 +18,7 @@ export function Subtitles({ item, deck }: { item: FeedItem; deck: Deck }) {
   const track = trackFor(item.captions ?? [], captions, captionLanguage, language.value);
   const [lines, setLines] = useState<string[]>([]);
   useEffect(() => {
-    const element = deck.activeElement;
+    const element = deck.elementOf(item.id);
     setLines([]);
     if (!element || !track) return;
     return showCues(element, track, setLines);

@@ -84,8 +84,8 @@ export class ClipPlayer {
       this.stream?.rest();
       return;
     }
-    this.prefixes.warm(this.clip, next);
-    if (warmth !== "buffered" || this.element.src || !canOpen(this.clip)) return;
+    const coming = this.prefixes.warm(this.clip, next);
+    if (!coming || warmth !== "buffered" || this.element.src || !canOpen(this.clip)) return;
     this.open();
     this.cancelFrame = onNextFrame(this.element, () => {
       this.painted = true;
@@ -105,6 +105,7 @@ export class ClipPlayer {
     let shownAt = Number.POSITIVE_INFINITY;
     if (this.painted) requestAnimationFrame(() => requestAnimationFrame((at) => (shownAt = at)));
     this.cancelFrame = onNextFrame(this.element, (at) => this.firstFrame(Math.min(shownAt, at), at));
+    if (this.opening?.complete) return;
     if (this.stream) this.stream.run();
     else if (this.opening) void this.carryOn(this.opening);
   }
@@ -195,7 +196,7 @@ export class ClipPlayer {
     const second = slow || !loadedStreamModule() ? opening.next() : null;
     if (slow) await second; // before the 57 kB of hls.js
     const module = await loadStreamModule();
-    if (!current()) return;
+    if (!current() || opening.complete) return;
     if (module?.streamSupported()) {
       const stream = this.makeStream(module, opening);
       await second;
@@ -276,8 +277,7 @@ export class ClipPlayer {
   }
 
   private listen(element: HTMLVideoElement): void {
-    const on = (type: string, act: () => void): void =>
-      element.addEventListener(type, act, { signal: this.teardown.signal });
+    const on = (type: string, act: () => void): void => element.addEventListener(type, act, { signal: this.teardown.signal });
     on("timeupdate", () => this.tick());
     on("playing", () => {
       if (this.meter.totals(0).startTimeMs !== null) this.meter.moving(performance.now());

@@ -8,6 +8,8 @@ import { cmcdHeaders, nextObject } from "./cmcd";
 
 /** Twelve prefixes of about 50 kB: the neighbours of a fast swiper, never a memory worry. */
 const CAPACITY = 12;
+/** After a failed fetch the link, or the file, is left alone for so long. */
+const PAUSE_MS = 3_000;
 /** Handed out in pieces of this size or more: a slow link delivers packets, and every append costs the page a task. */
 const PIECE_BYTES = 16_384;
 
@@ -47,12 +49,18 @@ class Prefix {
 
 export class PrefixStore {
   private readonly entries = new Map<string, Prefix>();
+  /** When fetches failed that nobody cancelled, on the clock of performance.now(). */
+  private readonly failures = new Map<string, number>();
   /** What warming cost and what of it was watched: the difference is waste. */
   readonly tally: PrefixTally = { fetchedBytes: 0, usedBytes: 0 };
 
-  /** `next` is the clip after this one: the PoP may fetch its first bytes meanwhile (CMCD `nor`). */
-  warm(clip: Clip, next: Clip | null): void {
-    this.start(clip, next, "ahead");
+  /**
+   * Fetch ahead; false when it was tried a moment ago and failed. `next` is the clip after this one: the PoP may fetch its
+   * first bytes meanwhile (CMCD `nor`).
+   */
+  warm(clip: Clip, next: Clip | null): boolean {
+    const failedAt = this.failures.get(clip.mp4Url) ?? Number.NEGATIVE_INFINITY;
+    return performance.now() - failedAt > PAUSE_MS && this.start(clip, next, "ahead") !== null;
   }
 
   /** Whether every byte is here. */
@@ -104,8 +112,9 @@ export class PrefixStore {
     this.entries.set(clip.mp4Url, entry);
     this.trim();
     void this.fetchInto(entry, clip, next).then((whole) => {
-      if (whole) entry.end("complete");
-      else this.forget(clip.mp4Url, entry); // cancelled or offline: the clip simply starts cold
+      if (whole) return entry.end("complete");
+      if (!entry.abort.signal.aborted) this.noteFailure(clip.mp4Url);
+      this.forget(clip.mp4Url, entry); // cancelled or offline: the clip simply starts cold
     });
     return entry;
   }
@@ -141,6 +150,11 @@ export class PrefixStore {
     entry.abort.abort();
     entry.end("lost");
     if (this.entries.get(url) === entry) this.entries.delete(url);
+  }
+
+  private noteFailure(url: string): void {
+    if (this.failures.size >= CAPACITY) this.failures.clear();
+    this.failures.set(url, performance.now());
   }
 
   private trim(): void {
