@@ -78,7 +78,7 @@ export function Shaping({ url, durationS, edit, onEdit }: ShapingProps) {
   const range = (value: number, label: string, change: (seconds: number) => void) => (
     <label class="range">
       <span>
-        {label} <output>{clock(value)}</output>
+        {label} <span class="value">{clock(value)}</span>
       </span>
       <input type="range" min={0} max={durationS} step={0.1} value={value} onInput={(event) => change(Number(event.currentTarget.value))} />
     </label>

@@ -66,7 +66,7 @@ function Slider({ label, shown, value, max, onChange }: SliderProps) {
   return (
     <label class="range">
       <span>
-        {label} <output>{shown}</output>
+        {label} <span class="value">{shown}</span>
       </span>
       <input type="range" min={0} max={max} step={max / 100} value={value} onInput={(event) => onChange(Number(event.currentTarget.value))} />
     </label>
