@@ -52,7 +52,7 @@ WEIGHTS = Weights(ranker=0.0, query_cosine=2.0, item_to_item=1.0, popularity=0.1
 WITHOUT_SPACE = Weights(ranker=0.0, query_cosine=1.0, item_to_item=1.0, popularity=0.1, popularity_gate=2.0)
 TOWERS = TowerPlan(epochs=6, dropout=0.4)
 POLICY = Policy(
-    sizes=SourceSizes(taste=250, item_to_item=150, popular=100),
+    sizes=SourceSizes(taste=250, item_to_item=150, popular=300),
     exploration=ExplorationPolicy(every=0),  # exploration and diversity cost accuracy on purpose: measured elsewhere
     diversified=0,
 )

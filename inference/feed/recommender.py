@@ -151,7 +151,7 @@ class Recommender:
     ) -> NDArray[np.int64]:
         """Positions in `found`: a diversified head, then the rest by score."""
         columns = self.columns
-        short = np.argsort(-scores, kind="stable")[: max(count, 150)]
+        short = np.argsort(-scores, kind="stable")[: max(count, 100)]
         shown = columns.rows(state.shown_ids)
         inside = found.rows[short]
         head = diversify(

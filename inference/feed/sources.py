@@ -37,7 +37,7 @@ class SourceSizes:
     item_to_item: int = 100
     following: int = 50
     trending: int = 50
-    popular: int = 50
+    popular: int = 100
     fresh: int = 50
     whole_catalogue_below: int = 600
     """With fewer eligible videos all of them are candidates."""
@@ -80,7 +80,8 @@ def gather(
     keep = visible(columns, pools, state, rows)
     rows, source = rows[keep], source[keep]
     source = _mark_interests(columns, state, rows, source)
-    rows, source = _limit(rows, source, sizes)
+    everything = query is None or pools.allowed_count <= sizes.whole_catalogue_below
+    rows, source = _limit(rows, source, sizes, popular=len(rows) if everything else sizes.popular)
     return Candidates(rows=rows, source=source, item_to_item=lookup(ids, scores, columns.video_id[rows]))
 
 
@@ -150,11 +151,11 @@ def _mark_interests(columns: FeedColumns, state: ViewerState, rows: Rows, source
     return np.where(match & (source >= Source.POPULAR), np.int8(Source.INTEREST), source)
 
 
-def _limit(rows: Rows, source: NDArray[np.int8], sizes: SourceSizes) -> tuple[Rows, NDArray[np.int8]]:
+def _limit(rows: Rows, source: NDArray[np.int8], sizes: SourceSizes, *, popular: int) -> tuple[Rows, NDArray[np.int8]]:
     """Each source's first rows up to its size, after filtering: so that a viewer who saw a lot still gets all
     sources."""
     limits = {Source.TASTE: sizes.taste, Source.ITEM_TO_ITEM: sizes.item_to_item, Source.FRESH: sizes.fresh}
-    limits[Source.POPULAR] = max(sizes.popular, sizes.whole_catalogue_below)
+    limits[Source.POPULAR] = popular
     keep = np.ones(len(rows), bool)
     for kind, limit in limits.items():
         mine = np.flatnonzero(source == kind)

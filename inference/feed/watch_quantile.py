@@ -6,6 +6,7 @@ the duration bucket does neither.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,14 @@ class WatchQuantiles:
 
     def quantile(self, *, duration_s: float, watched_s: float) -> float:
         """0..1; a tie (many watch exactly to the end) gets the middle of its range."""
-        row = self.watch_s[int(np.searchsorted(self.edges_s, duration_s))]
-        low = float(np.interp(watched_s, row, _GRID))
-        left, right = np.searchsorted(row, watched_s, "left"), np.searchsorted(row, watched_s, "right")
-        return float((_GRID[left] + _GRID[right - 1]) / 2) if right - left > 1 else low
+        row: list[float] = self.watch_s[bisect_left(self.edges_s, duration_s)].tolist()
+        left, right = bisect_left(row, watched_s), bisect_right(row, watched_s)
+        if right > left:
+            return float((_GRID[left] + _GRID[right - 1]) / 2)
+        if right in (0, len(row)):
+            return float(right > 0)
+        below, above = row[right - 1], row[right]
+        return float(_GRID[right - 1] + (watched_s - below) / (above - below) * _GRID[1])
 
     def seconds(self, *, duration_s: float, quantile: float) -> float:
         """Watch seconds at a quantile: the inverse, for reports."""
