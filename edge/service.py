@@ -7,6 +7,7 @@ the web app for the rest.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -308,6 +309,8 @@ def _prefetch_order(order: ports.PrefetchOrder) -> PrefetchOrder:
 @asynccontextmanager
 async def _serve(app: web.Application, listen: str) -> AsyncIterator[None]:
     host, port = parse_listen(listen)
+    gc.collect()
+    gc.freeze()  # a catalogue of a million rows stays: walking it at every full collection would stop the feed
     server = await serve_edge(app[DELIVERY], host=host, port=port, app=app, reuse_port=False)
     try:
         yield

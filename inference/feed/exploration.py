@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
+from inference.feed.half import as_float32
 from inference.feed.pools import Pools
 from inference.feed.sources import visible
 from inference.feed.viewer import ViewerState
@@ -44,17 +45,19 @@ def choose_trials(
     rows = rows[visible(columns, pools, state, rows)][:_LOOK_AT]
     if not count or not len(rows):
         return []
-    match = columns.vector[rows].astype(np.float32) @ query if query is not None else np.zeros(len(rows), np.float32)
+    match = as_float32(columns.vector[rows]) @ query if query is not None else np.zeros(len(rows), np.float32)
     weight = np.exp((match - match.max()) / _TEMPERATURE).astype(np.float64)
+    creators, numbers = columns.creator_id[rows], rows.tolist()
     trials: list[Trial] = []
-    for _ in range(min(count, len(rows))):
+    for chance in rng.random(min(count, len(numbers))).tolist():
         cumulated = weight.cumsum()
-        pick = min(int(np.searchsorted(cumulated, rng.random() * cumulated[-1], "right")), len(rows) - 1)
-        trials.append(Trial(row=int(rows[pick]), propensity=float(weight[pick] / cumulated[-1])))
-        weight[pick] = 0.0
-        weight[columns.creator_id[rows] == columns.creator_id[rows[pick]]] *= 0.01  # not one creator in all slots
-        if weight.sum() <= 0:
+        total = float(cumulated[-1])
+        if total <= 0:
             break
+        pick = min(int(cumulated.searchsorted(chance * total, "right")), len(numbers) - 1)
+        trials.append(Trial(row=numbers[pick], propensity=float(weight[pick]) / total))
+        weight[creators == creators[pick]] *= 0.01  # not one creator in all slots
+        weight[pick] = 0.0
     return trials
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
+from inference.feed.half import as_float32
 from inference.feed.pools import Pools
 from inference.feed.sources import Candidates, Source, lookup
 from inference.feed.taste import DISLIKE_HALF_LIVES, LIKE_HALF_LIVES
@@ -72,7 +73,7 @@ def features(
     """(n, WIDTH) for the candidates, in NAMES' order. `vectors` (n, 256): theirs, if the caller has them already."""
     rows = candidates.rows
     if vectors is None:
-        vectors = columns.vector[rows].astype(np.float32)
+        vectors = as_float32(columns.vector[rows])
     parts: list[Column] = [
         *_cosines(columns, state, vectors, query),
         np.tanh(candidates.item_to_item),
@@ -102,15 +103,15 @@ def _cosines(
     recent = columns.rows(state.taste.recent_ids[-_RECENT:])
     against = [sums / np.maximum(norms, 1e-9)[:, None]]
     against.append((query if query is not None else np.zeros(vectors.shape[1], np.float32))[None])
-    against.append(columns.vector[recent].astype(np.float32))
-    cosines = np.concatenate(against) @ vectors.T
+    against.append(as_float32(columns.vector[recent]))
+    cosines = vectors @ np.concatenate(against).T
     known = len(sums) + 1
     best: Column = 0.0
     top3: Column = 0.0
     if len(recent) and len(vectors):
-        nearest = np.sort(cosines[known:], axis=0)
-        best, top3 = nearest[-1], nearest[-3:].mean(axis=0)
-    return [*cosines[:known], best, top3]
+        nearest = np.sort(cosines[:, known:], axis=1)
+        best, top3 = nearest[:, -1], nearest[:, -3:].mean(axis=1)
+    return [*cosines[:, :known].T, best, top3]
 
 
 def _item(

@@ -14,6 +14,7 @@ from inference.feed.columns import FeedColumns
 from inference.feed.diversity import DiversityPolicy, Group, diversify
 from inference.feed.exploration import ExplorationPolicy, choose_trials, places
 from inference.feed.features import NAMES, features
+from inference.feed.half import as_float32
 from inference.feed.model import FeedModel, Weights
 from inference.feed.pools import Pools
 from inference.feed.row_index import RowIndex
@@ -114,7 +115,7 @@ class Recommender:
         now_s: float,
         rng: np.random.Generator,
     ) -> Ranked:
-        vectors = self.columns.vector[found.rows].astype(np.float32)
+        vectors = as_float32(self.columns.vector[found.rows])
         x = features(self.columns, pools, state, found, query, now_s=now_s, vectors=vectors)
         scores, degraded = self._score(x, state, found, query)
         order = self._arrange(state, found, scores, vectors, count)
@@ -159,7 +160,7 @@ class Recommender:
             vectors[short],
             Group(creators=columns.creator_id[inside], sounds=columns.sound_id[inside]),
             k=min(self.policy.diversified, count),
-            shown_vectors=columns.vector[shown].astype(np.float32),
+            shown_vectors=as_float32(columns.vector[shown]),
             shown_creators=columns.creator_id[shown].tolist(),
             shown_sounds=columns.sound_id[shown].tolist(),
             policy=self.policy.diversity,
