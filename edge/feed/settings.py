@@ -25,7 +25,15 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
         int, Meta(ge=20, le=500, description="Ranked videos kept per session. More costs memory, saves generations.")
     ] = 100
     session_s: Annotated[float, Meta(ge=60, description="Seconds without a request that end a session.")] = 1800.0
-    rank_threads: Annotated[int, Meta(ge=1, le=64, description="Ranking threads; at most the number of cores.")] = 2
+    rank_threads: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Ranking threads. One leaves the interpreter to the event loop; more shorten pages only where "
+            "several cores are idle.",
+        ),
+    ] = 1
     rank_timeout_s: Annotated[
         float, Meta(gt=0, le=10, description="Seconds until a page is served from popular videos instead.")
     ] = 0.5

@@ -77,24 +77,38 @@ class RowIndex:
         """Serve with an index that was built before, over these rows (rising) of the columns."""
         self._parts = _Parts(index, rows, int(rows[-1]) + 1 if len(rows) else 0)
 
-    def search(self, query: Matrix, k: int, *, allowed: NDArray[np.bool_]) -> tuple[Rows, Scores]:
-        """Up to k rows of the columns with allowed (count,) true, best first. Rows beyond `allowed` are not
-        searched."""
+    def search(
+        self, query: Matrix, k: int, *, allowed: NDArray[np.bool_], without: Rows | None = None
+    ) -> tuple[Rows, Scores]:
+        """Up to k rows of the columns with allowed (count,) true, best first. Rows beyond `allowed` are not searched.
+
+        `without`: rows that this search leaves out (what a viewer has seen); `allowed` is one object for many
+        searches.
+        """
         parts = self._parts
-        rows, scores = self._search_block(query, k, parts.start, allowed)
+        left_out = without if without is not None else np.zeros(0, np.int64)
+        rows, scores = self._search_block(query, k, parts.start, allowed, left_out)
         if parts.index is None or not len(parts.built_rows):
             return rows, scores
-        found, found_scores = parts.index.search(query, k, allowed=self._built_mask(parts, allowed))
+        at = np.searchsorted(parts.built_rows, left_out)
+        at = at[parts.built_rows[np.minimum(at, len(parts.built_rows) - 1)] == left_out]
+        found, found_scores = parts.index.search(query, k, allowed=self._built_mask(parts, allowed), without=at)
+        if not len(rows):
+            return parts.built_rows[found], found_scores
         return best(
             np.concatenate([rows, parts.built_rows[found]]),
             np.concatenate([scores, found_scores]).astype(np.float32),
             k,
         )
 
-    def _search_block(self, query: Matrix, k: int, start: int, allowed: NDArray[np.bool_]) -> tuple[Rows, Scores]:
+    def _search_block(
+        self, query: Matrix, k: int, start: int, allowed: NDArray[np.bool_], left_out: Rows
+    ) -> tuple[Rows, Scores]:
         end = max(len(allowed), start)
         block = self._float_block(start, end)
-        rows = start + np.flatnonzero(allowed[start:end] & self._columns.has_vector[start:end])
+        keep = allowed[start:end] & self._columns.has_vector[start:end]
+        keep[left_out[(left_out >= start) & (left_out < end)] - start] = False
+        rows = start + np.flatnonzero(keep)
         return best(rows, (block @ query)[rows - start], k)
 
     def _float_block(self, start: int, end: int) -> Matrix:

@@ -103,13 +103,14 @@ def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows:
 def _nearest(
     columns: FeedColumns, index: RowIndex, pools: Pools, state: ViewerState, query: NDArray[np.float32], k: int
 ) -> Rows:
-    """Nearest rows, about k of them not seen yet: what a viewer saw lies near the taste, so some more are asked for."""
-    seen = len(state.seen_ids)
-    rows, _ = index.search(query, k + min(seen, k), allowed=pools.allowed)
-    new = len(rows) - int(np.count_nonzero(contains(state.seen_ids, columns.video_id[rows])))
-    if new < k // 2 and seen > k and len(rows) < pools.allowed_count:
-        rows, _ = index.search(query, k + min(seen, 6 * k), allowed=pools.allowed)
+    """The k nearest rows among those not seen yet. Of a long history only the newest videos can still be eligible."""
+    seen = columns.rows(state.seen_ids[-_MOST_SEEN:])
+    rows, _ = index.search(query, k, allowed=pools.allowed, without=seen)
     return rows
+
+
+_MOST_SEEN = 3000
+"""Ids rise with time, and an eligible video is a week old at most while the catalogue is large."""
 
 
 def _following(columns: FeedColumns, state: ViewerState, k: int) -> Rows:

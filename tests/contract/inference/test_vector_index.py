@@ -60,6 +60,20 @@ def test_recall_holds_with_a_filter_and_nothing_forbidden_appears(
     assert allowed[found].all()
 
 
+def test_rows_left_out_of_one_search_are_replaced_by_the_next_nearest(index: VectorIndex, vectors: np.ndarray) -> None:
+    allowed = np.random.default_rng(6).random(ROWS) < 0.7
+    for filter_ in (None, allowed):
+        before, _ = index.search(vectors[7], K, allowed=filter_)
+        without = np.sort(before[: K // 2])
+        after, _ = index.search(vectors[7], K, allowed=filter_, without=without)
+        assert len(after) == K
+        assert not np.intersect1d(after, without).size
+        assert len(np.intersect1d(after, before[K // 2 :])) >= 0.9 * (K // 2)
+        assert filter_ is None or filter_[after].all()
+        again, _ = index.search(vectors[7], K, allowed=filter_)
+        assert np.array_equal(again, before)  # the shared filter is as it was
+
+
 def test_scores_fall_and_rows_are_distinct(index: VectorIndex, vectors: np.ndarray) -> None:
     rows, scores = index.search(vectors[3], 50)
     assert rows[0] == 3
@@ -101,5 +115,10 @@ def test_the_row_index_finds_old_and_new_rows_and_drops_removed_ones(vectors: np
         assert columns.video_id[rows[0]] == wanted
     rows, _ = index.search(vectors[2], 50, allowed=allowed)
     assert 3 not in columns.video_id[rows]
+    without = columns.rows([3401, 11])  # one in the block, one in the index
+    for vector in (vectors[3400], vectors[10]):
+        rows, _ = index.search(vector, 10, allowed=allowed, without=without)
+        assert len(rows) == 10
+        assert not np.intersect1d(rows, without).size
     rows, _ = index.search(vectors[4], 3400, allowed=allowed)
     assert (columns.video_id[rows] == 5).sum() == 1  # only with its new vector
