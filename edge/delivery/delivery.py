@@ -33,6 +33,7 @@ from edge.delivery.store.response_store import Departure, Purged, ResponseStore
 from edge.delivery.store.shelves import Shelves
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
+from edge.delivery.text_coding import TextCoder
 from edge.delivery.upstream.fetcher import Fetcher, Private
 from edge.delivery.upstream.origin import Exchange, OriginRequest, Origins
 from edge.delivery.upstream.slice_source import SliceSource
@@ -40,6 +41,8 @@ from edge.delivery.workers import Workers
 from foundation.wire.pops import PurgeOrder
 
 DISK_THREADS = 4
+MAX_CODED_BYTES = 256 << 10
+"""Longer text is sent as it is: gzip takes a thread for about 20 ms a megabyte."""
 
 
 def steady_clock() -> Callable[[], float]:
@@ -120,6 +123,13 @@ class Delivery:
             journal=PurgeJournal(path),
             max_keys=settings.max_objects,
             on_change=self.lane.forget,
+        )
+        self.coder = TextCoder(
+            shelves=self.shelves,
+            executor=self._executor,
+            tally=self.tally,
+            max_bytes=MAX_CODED_BYTES,
+            is_on=settings.compress_text and not settings.child_keys,
         )
         self._origins = Origins(settings, clock=clock)
         self.source = SliceSource(

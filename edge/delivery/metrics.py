@@ -3,6 +3,7 @@
 edge_requests_total{lane,outcome,status_class}   sum over all = requests; outcome tells a hit from each class of miss
 edge_body_bytes_total{lane,outcome}
 edge_collapsed_total                             requests that waited on another's fetch and shared its answer
+edge_coded_total                                 bodies gzipped, once for all who take them so
 edge_truncated_total                             bodies cut off because their rest could not be had
 edge_cmcd_requests_total{state}                  what players say of themselves: starting, starved
 edge_cache_bytes{tier}, edge_cache_objects       what is held now
@@ -60,6 +61,7 @@ class DeliveryMetrics(Collector):
         cmcd.add_metric(["starting"], tally.cmcd_starting)
         cmcd.add_metric(["starved"], tally.cmcd_starved)
         yield cmcd
+        yield CounterMetricFamily("edge_coded", "Bodies gzipped, once for all who take them so.", value=tally.coded)
         yield CounterMetricFamily("edge_truncated", "Bodies that had to be cut off.", value=tally.truncated)
 
     def _tiers(self) -> Iterator[Metric]:

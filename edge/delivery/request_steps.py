@@ -35,6 +35,7 @@ from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.rules.storability import Refusal
 from edge.delivery.rules.structured_field import parse_list, quote
 from edge.delivery.store.response_store import Departure
+from edge.delivery.store.shelves import is_coded
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Outcome
 from edge.delivery.upstream.body_fill import BodyFill
@@ -248,7 +249,8 @@ class RequestSteps:
         self, course: Course, ask: Ask, stored: StoredResponse, status: str, *, fill: BodyFill | None = None
     ) -> web.StreamResponse:
         self._check_access(course, stored)
-        reply = answer(stored, ask, now_s=self._delivery.clock(), cache_status=status)
+        view = await self._delivery.coder.view(stored, ask)
+        reply = answer(view.stored, ask, now_s=self._delivery.clock(), cache_status=status)
         cors.allow(reply.headers, self._settings.cors_origin)
         if self._settings.child_keys and ACCESS_FIELD in stored.headers:
             reply.headers[ACCESS_FIELD] = stored.headers[ACCESS_FIELD]  # the child has to guard it in turn
@@ -257,15 +259,16 @@ class RequestSteps:
             course.request,
             ask,
             reply,
-            stored,
+            view.stored,
             source=self._delivery.source,
-            fill=fill,
+            fill=None if is_coded(view.stored.body_id) else fill,
             origin_headers=self._delivery.fetcher.origin_headers(ask.headers),
         )
-        self._make_ready(course, ask, stored)
+        if view.is_lasting:
+            self._make_ready(ask, stored, view.stored)
         return response
 
-    def _make_ready(self, course: Course, ask: Ask, stored: StoredResponse) -> None:
+    def _make_ready(self, ask: Ask, stored: StoredResponse, seen: StoredResponse) -> None:
         """From now on the fast lane answers this target, if what is stored is still this."""
         if self._settings.child_keys:  # who asks a shield has to show a key each time
             return
@@ -273,7 +276,7 @@ class RequestSteps:
             ask.key
         ):
             return
-        self._delivery.lane.promote(stored)
+        self._delivery.lane.promote(seen)
 
     def _tell_player(self, course: Course, ask: Ask, headers: CIMultiDict[str]) -> None:
         """CMSD-Dynamic for players that speak CMCD: nobody else reads it."""

@@ -106,6 +106,13 @@ class DeliverySettings(Settings, frozen=True, kw_only=True):
             "subdomains. Empty: all. Requests that name no page pass."
         ),
     ] = ()
+    compress_text: Annotated[
+        bool,
+        Meta(
+            description="Gzip playlists and other text the origin left plain, once per stored object, for clients that "
+            "take it. A shield leaves it to its children."
+        ),
+    ] = True
     prefetch_bytes_per_s: Annotated[
         int, Meta(ge=0, description="Budget of prefetch, bytes a second on average; 0: no limit.")
     ] = 64 * MIB

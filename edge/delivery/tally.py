@@ -55,6 +55,8 @@ class Tally:
     cmcd_starting: int = 0
     cmcd_starved: int = 0
     """Requests whose player said that its buffer ran dry since the last one."""
+    coded: int = 0
+    """Bodies gzipped."""
     collapsed: int = 0
     truncated: int = 0
     left: int = 0

@@ -192,6 +192,8 @@ class FastLane:
             return Reply(hit.head_200)
         if block.range_spec is None:
             return hit.whole()
+        if hit.is_coded:
+            return None  # ranges are of the plain bytes
         if (part := hit.part(block.range_spec)) is not None:
             self._counts.ranges += 1
         return part

@@ -15,6 +15,7 @@ from edge.delivery.rules.byte_range import RangeSpec, satisfiable
 from edge.delivery.rules.cache_control import RequestDirectives
 from edge.delivery.rules.field_filter import end_to_end
 from edge.delivery.store.ram_tier import Cell, Cells
+from edge.delivery.store.shelves import is_coded
 from edge.delivery.store.stored_response import StoredResponse
 
 MAX_FAST_BYTES = 8 << 20
@@ -56,6 +57,7 @@ class PreparedHit:
         "etag",
         "fresh_until_s",
         "head_200",
+        "is_coded",
         "needs_token",
         "next_variant",
         "stored",
@@ -69,6 +71,7 @@ class PreparedHit:
         self._name = name
         self.fresh_until_s = now_s + stored.ttl_s(now_s)
         self.etag = stored.headers.get("ETag", "").encode()
+        self.is_coded = is_coded(stored.body_id)
         self.needs_token = stored.headers.get(ACCESS_FIELD, "").strip().lower() == "signed"
         self.next_variant: PreparedHit | None = None
         self.depth = 0

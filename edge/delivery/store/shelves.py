@@ -9,6 +9,17 @@ from edge.delivery.store.disk_tier import DiskTier
 from edge.delivery.store.ram_tier import RamTier
 from edge.delivery.store.stored_response import StoredResponse
 
+_CODED = ".gzip"
+
+
+def coded_id(body_id: str) -> str:
+    """Names the gzipped bytes made of a body; they are kept in RAM only, and go when it goes."""
+    return body_id + _CODED
+
+
+def is_coded(body_id: str) -> bool:
+    return body_id.endswith(_CODED)
+
 
 class Shelves:
     def __init__(self, ram: RamTier, disk: DiskTier | None) -> None:
@@ -54,5 +65,6 @@ class Shelves:
 
     def drop(self, body_id: str) -> None:
         self.ram.drop_body(body_id)
+        self.ram.drop_body(coded_id(body_id))
         if self.disk is not None:
             self.disk.drop_body(body_id)
