@@ -56,6 +56,9 @@ class SliceFill:
             await self._more.wait()
         return True
 
-    def read(self, start: int, stop: int) -> bytes:
+    def read(self, start: int, stop: int) -> memoryview:
         """Bytes start..stop as far as they are here."""
-        return bytes(self._data[start:stop]) if self._whole is None else self._whole[start:stop]
+        if self._whole is not None:
+            return memoryview(self._whole)[start:stop]
+        with memoryview(self._data) as view:  # a view that stayed would keep the writer from adding
+            return memoryview(bytes(view[start:stop]))

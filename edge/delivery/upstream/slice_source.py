@@ -99,7 +99,7 @@ class SliceSource:
                 while cursor < piece.stop and await source.wait_past(cursor):
                     chunk = source.read(cursor, min(piece.stop, cursor + CHUNK_BYTES))
                     cursor += len(chunk)
-                    yield memoryview(chunk)
+                    yield chunk
                 if cursor < piece.stop:
                     raise BodyLost("the body is shorter than it said")
                 return
