@@ -83,6 +83,7 @@ def video(
         published_at=None,
         partner_id=None,
         remixes_open=remixes_open,
+        captions=(),
     )
 
 
