@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,14 @@ import asyncpg
 import msgspec
 import psutil
 
-from foundation.ids import EPOCH_MS, UserId
+from foundation.ids import EPOCH_MS, UserId, created_ms
 from foundation.settings import Secret
 from foundation.stores.shard_map import Family, PostgresServer, shard_of
 from foundation.tokens.access import AccessClaims, issue
 from origin.accounts.passwords import open_passwords
 from origin.accounts.tokens import read_keys
 from origin.migrate import migrate_all
+from origin.search.video_index import BUCKET_S, hot_of, lexemes_of
 from popreel.embedded.object_store import EmbeddedObjectStore, InnerPorts
 from popreel.embedded.ports import GRPC_OFFSET, free_ports
 from popreel.embedded.postgres import EmbeddedPostgres
@@ -97,14 +98,9 @@ async def fill(dsn: str, users: list[int], videos: list[int], password_hash: str
             for index, video_id in enumerate(videos)
         )
 
-    await connection.execute("drop index videos_search")
     await connection.copy_records_to_table("videos", records=rows(), columns=columns, timeout=None)
     await connection.execute("update videos set complete = true, published_at = created_at", timeout=None)
-    await connection.execute(
-        """create index videos_search on videos using gin ((lower(title || ' ' || description)) gin_trgm_ops)
-           where state = 'ready' and visibility = 'public' and not shadow_banned""",
-        timeout=None,
-    )
+    await fill_search(connection)
     await connection.execute("insert into video_counters (video_id, shard) select id, shard from videos", timeout=None)
     comment_ids = itertools.count(1)
     await connection.copy_records_to_table(
@@ -124,6 +120,33 @@ async def fill(dsn: str, users: list[int], videos: list[int], password_hash: str
     )
     await connection.execute("vacuum analyze", timeout=None)
     await connection.close()
+
+
+async def fill_search(connection: asyncpg.Connection) -> None:
+    """What publishing would have written, in bulk: rows of the index, then the vocabulary by the origin's own duty."""
+    rows = await connection.fetch("select id, shard, title from videos", timeout=None)
+
+    def entries() -> Iterator[tuple[int, int, int, str]]:
+        for row in rows:
+            hot = hot_of(created_ms(row["id"]) / 1000)
+            lexemes = lexemes_of(row["title"], "", ())
+            placed = [*lexemes, *(f"{hot // BUCKET_S}:{lexeme}" for lexeme in lexemes)]
+            yield row["id"], row["shard"], hot, " ".join(f"'{lexeme}'" for lexeme in placed)
+
+    await connection.execute("create temp table entry (video_id bigint, shard smallint, hot int, words text)")
+    await connection.copy_records_to_table("entry", records=entries(), timeout=None)
+    await connection.execute("drop index video_search_words")
+    await connection.execute("alter table video_search disable trigger user")
+    await connection.execute(
+        "insert into video_search select video_id, shard, hot, words::tsvector from entry", timeout=None
+    )
+    await connection.execute("alter table video_search enable trigger user")
+    await connection.execute(
+        "create index video_search_words on video_search using gin (words) with (fastupdate = off)", timeout=None
+    )
+    await connection.executemany(
+        "insert into search_words (word, videos) values ($1, $2)", [(word, len(rows) // 9) for word in WORDS]
+    )
 
 
 MANIFEST = {
@@ -300,7 +323,21 @@ async def requests(place: World, *, seconds: float) -> None:
         await load("video", video, seconds=seconds, at_once=16)
         await load("like", like, seconds=seconds, at_once=16)
         await load("comment page of 20", comments, seconds=seconds, at_once=16)
+
+        async def typo() -> None:
+            first, second = random.sample([word for word in WORDS if len(word) > 4], 2)
+            await call("GET", f"/api/v1/search?q={first[:2] + first[3:]}+{second}&limit=20")
+
+        async def people() -> None:
+            await call("GET", f"/api/v1/search?q=user{random.randrange(len(place.users))}&type=users&limit=20")
+
+        async def suggest() -> None:
+            await call("GET", f"/api/v1/search/suggest?q=user{random.randrange(100)}")
+
         await load("search, page of 20", search, seconds=seconds, at_once=4)
+        await load("search with a typo", typo, seconds=seconds, at_once=4)
+        await load("search people", people, seconds=seconds, at_once=4)
+        await load("suggestions", suggest, seconds=seconds, at_once=4)
 
 
 async def events(place: World, *, seconds: float) -> None:

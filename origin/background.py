@@ -27,6 +27,7 @@ from origin.consumers import Purger, Streams
 from origin.copies import Copies
 from origin.engagement.counters import CounterFlusher
 from origin.events.event_store import EventStore
+from origin.search.video_index import SearchUpkeep
 from origin.settings import OriginSettings
 from origin.shards import keep_map_fresh
 from origin.stores import Stores, own_pools
@@ -78,6 +79,8 @@ def _duties(
         ("counters", flusher.run),
         ("revocations", lambda: follow_revocations(stores, revoked)),
         ("uploads", lambda: collector.run(every_s=60)),
+        ("search words", lambda: _fold_words(shards, every_s=settings.flush_interval_s)),
+        ("search rows", lambda: _fill_search(shards)),
         ("partitions", lambda: _maintain(stores, settings)),
     ]
 
@@ -104,6 +107,20 @@ async def follow_revocations(stores: Stores, revoked: Revoked) -> None:
                 after = entry.seq
             if not found.revocations:
                 await watch.changed(timeout_s=5)
+
+
+async def _fold_words(shards: Shards, *, every_s: float) -> None:
+    upkeep = SearchUpkeep(shards)
+    while True:
+        await upkeep.fold_words()
+        await asyncio.sleep(every_s)
+
+
+async def _fill_search(shards: Shards) -> None:
+    """Videos from before there was the index, once; later it finds nothing to do."""
+    while True:
+        await SearchUpkeep(shards).fill()
+        await asyncio.sleep(_HOUR_S)
 
 
 async def _maintain(stores: Stores, settings: OriginSettings) -> None:

@@ -46,6 +46,7 @@ TABLES = {
         "comments",
         "comment_likes",
         "video_hashtags",
+        "video_search",
         "watch_events",
     ),
     Family.USER: (

@@ -11,12 +11,13 @@ import logging
 from foundation.errors import PopreelError
 from foundation.stores.errors import ShardUnavailable
 from foundation.stores.postgres import Shards
+from origin.search.video_index import RAISE_HOT, STEP_S
 
 _log = logging.getLogger(__name__)
 
 # `taken` deletes what it reads, so a row counts once. Owners' totals of likes go out as increments under the record's
 # own sequence number, which the consumer uses to apply each once.
-_FLUSH = """
+_FLUSH = f"""
 with taken as (
     delete from counter_journal where id in (
         -- a shard that is being moved is left alone (7701: shard_enter); its rows are counted at the target
@@ -32,7 +33,14 @@ totals as (
         comments = c.comments + s.comments, shares = c.shares + s.shares, bookmarks = c.bookmarks + s.bookmarks,
         watch_ms = c.watch_ms + s.watch_ms
     from sums s where c.video_id = s.video_id
-    returning c.video_id, c.views, c.likes, c.comments, c.shares),
+    returning c.video_id, c.views, c.likes, c.comments, c.shares,
+        search_step(c.views, c.likes, c.comments, c.shares)
+            - search_step(c.views - s.views::bigint, c.likes - s.likes::bigint, c.comments - s.comments::bigint,
+                c.shares - s.shares::bigint) as steps),
+raised as (
+    select s.video_id, s.hot + t.steps * {STEP_S} as hot
+    from totals t join video_search s on s.video_id = t.video_id where t.steps <> 0),
+placed as ({RAISE_HOT}),
 told as (
     insert into outbox (topic, key, payload)
     select 'catalogue.counters', t.video_id::text,
@@ -43,7 +51,7 @@ owners as (
     select 'user.likes', v.owner_id::text,
         jsonb_build_object('userId', v.owner_id::text, 'likes', sum(s.likes))
     from sums s join videos v on v.id = s.video_id where s.likes <> 0 group by v.owner_id)
-select coalesce(sum(rows), 0)::bigint from sums"""
+select coalesce(sum(rows), 0)::bigint from sums"""  # noqa: S608
 
 
 class CounterFlusher:

@@ -13,6 +13,7 @@ from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.catalogue import Counters, Creator
 from origin.lifecycle.states import VideoState, Visibility
 from origin.lifecycle.video import COLUMNS, Video, catalogue_item, counters_of, video_of
+from origin.search.video_index import index_video, unindex_video
 
 VIDEO_STATE = "video.state"
 VIDEO_READY = "video.ready"
@@ -45,7 +46,7 @@ async def announce_ready(connection: Connection, video: Video, creator: Creator,
     if news:
         await announce(connection, VIDEO_READY, video)
     if video.in_catalogue:
-        await index_hashtags(connection, video)
+        await index_video_texts(connection, video)
         await upsert_item(connection, video, creator)
 
 
@@ -66,7 +67,7 @@ async def refresh_creator(connection: Connection, video_ids: list[int], creator:
         video = video_of(row)
         if video.in_catalogue:
             if row["was_hidden"]:
-                await index_hashtags(connection, video)
+                await index_video_texts(connection, video)
             await upsert_item(connection, video, creator)
         elif hidden and not row["was_hidden"]:
             await withdraw(connection, video)
@@ -80,12 +81,24 @@ async def upsert_item(connection: Connection, video: Video, creator: Creator) ->
 async def withdraw(connection: Connection, video: Video) -> None:
     """Take the video out of every list that is not its owner's."""
     await connection.execute("delete from video_hashtags where video_id = $1", video.id)
+    await unindex_video(connection, video.id)
     await append(connection, topic=CATALOGUE_TOMBSTONE, key=str(video.id), payload={})
 
 
-async def index_hashtags(connection: Connection, video: Video) -> None:
+async def index_video_texts(connection: Connection, video: Video) -> None:
+    """What it is found by: hashtags, and words. Only what is out for everybody is found."""
     await connection.execute("delete from video_hashtags where video_id = $1", video.id)
-    if video.visibility is Visibility.PUBLIC:
+    if video.visibility is not Visibility.PUBLIC:
+        await unindex_video(connection, video.id)
+    else:
+        await index_video(
+            connection,
+            video.id,
+            title=video.title,
+            description=video.description,
+            hashtags=video.hashtags,
+            published_s=(video.published_at or video.created_at).timestamp(),
+        )
         await connection.execute(
             """insert into video_hashtags (tag, video_id, shard, published_at)
                select tag, $2, $3, $4 from unnest($1::text[]) as tag on conflict do nothing""",

@@ -25,7 +25,7 @@ from origin.lifecycle.announcements import (
     VIDEO_STATE,
     announce,
     announce_ready,
-    index_hashtags,
+    index_video_texts,
     read_counters,
     upsert_item,
     withdraw,
@@ -311,7 +311,7 @@ class VideoStore:
                 await _publish_later(connection, video)
             await announce(connection, VIDEO_STATE, video)
             if video.in_catalogue:
-                await index_hashtags(connection, video)
+                await index_video_texts(connection, video)
                 await upsert_item(connection, video, creator)
             elif video_of(old).in_catalogue:
                 await withdraw(connection, video)

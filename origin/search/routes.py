@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from foundation.errors import BadInput
@@ -29,6 +30,14 @@ class SearchQuery(Wire, frozen=True, kw_only=True):
     type: Literal["videos", "users"] = "videos"
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
     cursor: Cursor = ""
+
+
+class VideoKey(msgspec.Struct, frozen=True, array_like=True):
+    """Sort key of a found video."""
+
+    level: Annotated[int, Meta(ge=0, le=3)]
+    hot: Annotated[int, Meta(ge=0, lt=2**31)]
+    id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class SearchPage(Wire, frozen=True, kw_only=True):
@@ -84,10 +93,12 @@ class SearchRoutes:
     async def search(self, call: Call[None]) -> SearchPage:
         query: SearchQuery = call.query
         text = _words(query.q)
-        after = decode_cursor(query.cursor, tuple[int, int])
         if query.type == "users":
-            return await self._users(call, text.lstrip("@"), after, query.limit)
-        page = await self._page(call, await self._search.videos(text.replace("#", ""), after=after, limit=query.limit))
+            users_after = decode_cursor(query.cursor, tuple[int, int])
+            return await self._users(call, text.lstrip("@"), users_after, query.limit)
+        key = decode_cursor(query.cursor, VideoKey)
+        after = (key.level, key.hot, key.id) if key is not None else None
+        page = await self._page(call, await self._search.videos(text, after=after, limit=query.limit))
         return SearchPage(videos=page.videos, next_cursor=page.next_cursor, partial=page.partial)
 
     async def _users(self, call: Call[None], text: str, after: tuple[int, int] | None, limit: int) -> SearchPage:

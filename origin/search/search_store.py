@@ -1,7 +1,7 @@
-"""Search over all servers: trigram similarity for what people type, exact tags, prefixes for suggestions.
+"""Search over all servers: one question to each server, whatever number of logical shards it holds.
 
-Each server gives its best page after the cursor; the merge takes the best of them, so the order is global. Candidates
-per server are bounded: a word that half of all titles share costs no more than a rare one.
+Each server gives its best page after the cursor; the merge takes the best of them, so the order is global. How videos
+are found is in video_query.py and 0122_search.sql; people by trigrams, tags exactly, suggestions by prefix.
 """
 
 from __future__ import annotations
@@ -11,26 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundation.ids import UserId, VideoId
-from foundation.stores.postgres import Connection, Shards
+from foundation.stores.postgres import Connection, Scattered, Shards
 from foundation.stores.shard_map import Family
+from origin.search.video_query import ANYWHERE, BEST, exact_query, loose_query, meant_by
+from origin.search.words import MAX_ASKED, words_of
 
 _CANDIDATES = 2000
+_SIMILAR = 40
+_VIDEOS = "select video_id, hot from search_videos($1, $2, $3, $4)"
+_LATEST = 2**31 - 1
 _BEST_SCORE = 2**31 - 1
 _LAST_US = 2**52  # microseconds: the year 2112
 _LAST_ID = 2**63 - 1
-
-_VIDEOS = f"""
-with words as (select string_to_array($1, ' ') as list),
-near as (
-    select v.id, (1000 * word_similarity($1, lower(v.title || ' ' || v.description)))::int as score
-    from videos v where v.state = 'ready' and v.visibility = 'public' and not v.shadow_banned
-        and $1 <% lower(v.title || ' ' || v.description) limit {_CANDIDATES}),
-tagged as (
-    select h.video_id as id, 900 as score from video_hashtags h, words
-    where h.tag = any(words.list) order by h.published_at desc limit {_CANDIDATES}),
-found as (select id, max(score) as score from (select * from near union all select * from tagged) both_ group by id)
-select f.id, f.score from found f join videos v on v.id = f.id and v.state = 'ready' and not v.shadow_banned
-where (f.score, f.id) < ($2, $3) order by f.score desc, f.id desc limit $4"""  # noqa: S608
 
 _USERS = f"""
 select id, score from (
@@ -58,7 +50,7 @@ class Hits:
     """Ids best first with their sort keys; `partial`: a server did not answer."""
 
     ids: tuple[int, ...]
-    next_key: tuple[int, int] | None
+    next_key: tuple[int, ...] | None
     partial: bool
 
 
@@ -73,9 +65,17 @@ class SearchStore:
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
 
-    async def videos(self, text: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
-        key = after or (_BEST_SCORE, _LAST_ID)
-        return await self._best(Family.VIDEO, _VIDEOS, (text.lower(), *key, limit + 1), limit=limit)
+    async def videos(self, text: str, *, after: tuple[int, ...] | None, limit: int) -> Hits:
+        """Sort keys are (class, hot, id): see video_query.py. Text without a word finds nothing."""
+        words = words_of(text)[:MAX_ASKED]
+        if not words:
+            return Hits(ids=(), next_key=None, partial=False)
+        start = after or (BEST, _LATEST, _LAST_ID)
+
+        async def ask(name: str, connection: Connection) -> list[tuple[int, ...]]:
+            return await _videos_of_server(connection, words, start, wanted=limit + 1)
+
+        return _merged(await self._shards.scatter(ask, family=Family.VIDEO, fresh=False), limit)
 
     async def users(self, text: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
         """Teens, banned and shadow-banned accounts are never found."""
@@ -92,20 +92,14 @@ class SearchStore:
         return await self._best(Family.VIDEO, _SOUND_PAGE, (sound_id, *key, limit + 1), limit=limit)
 
     async def _best(self, family: Family, sql: str, arguments: tuple[object, ...], *, limit: int) -> Hits:
-        async def ask(name: str, connection: Connection) -> list[tuple[int, int]]:
+        async def ask(name: str, connection: Connection) -> list[tuple[int, ...]]:
             async with connection.transaction(readonly=True):
                 # typos: 0.45 finds "guitr lesson" under "guitar lessons", 0.6 (the default) does not
                 await connection.execute("set local pg_trgm.word_similarity_threshold = 0.45")
                 rows = await connection.fetch(sql, *arguments)
             return [(row["score"], row["id"]) for row in rows]
 
-        scattered = await self._shards.scatter(ask, family=family, fresh=False)
-        merged = heapq.nlargest(limit + 1, (key for keys in scattered.answers for key in keys))
-        return Hits(
-            ids=tuple(snowflake for _, snowflake in merged[:limit]),
-            next_key=merged[limit - 1] if len(merged) > limit else None,
-            partial=bool(scattered.missing),
-        )
+        return _merged(await self._shards.scatter(ask, family=family, fresh=False), limit)
 
     async def suggest(self, prefix: str, *, limit: int) -> tuple[str, ...]:
         """Hashtags in use and usernames that begin with `prefix` (lower case)."""
@@ -161,6 +155,45 @@ class SearchStore:
             totals[row["tag"]] = (views + row["views"], videos + row["videos"])
         ranked = sorted(totals.items(), key=lambda entry: (-(entry[1][0] + entry[1][1]), entry[0]))
         return tuple(TrendingTag(tag=tag, views=views, videos=videos) for tag, (views, videos) in ranked[:limit])
+
+
+async def _videos_of_server(
+    connection: Connection, words: list[str], start: tuple[int, ...], *, wanted: int
+) -> list[tuple[int, ...]]:
+    """The server's best `wanted` keys below `start`, class by class; typos are looked up only if they are needed."""
+    found: list[tuple[int, ...]] = []
+    meant: dict[str, list[str]] | None = None
+    for level in range(start[0], -1, -1):
+        if level >= ANYWHERE:
+            query: str | None = exact_query(words, level)
+        else:
+            meant = await _meant(connection, words) if meant is None else meant
+            query = loose_query(words, meant, level)
+        if query is None:
+            continue
+        hot, last_id = start[1:] if level == start[0] else (_LATEST, _LAST_ID)
+        rows = await connection.fetch(_VIDEOS, query, hot, last_id, wanted - len(found))
+        found += [(level, row["hot"], row["video_id"]) for row in rows]
+        if len(found) >= wanted:
+            break
+    return found
+
+
+async def _meant(connection: Connection, words: list[str]) -> dict[str, list[str]]:
+    found = {}
+    for word in words:
+        rows = await connection.fetch("select similar_words($1, $2) as word", word, _SIMILAR)
+        found[word] = meant_by(word, [row["word"] for row in rows])
+    return found
+
+
+def _merged(scattered: Scattered[list[tuple[int, ...]]], limit: int) -> Hits:
+    merged = heapq.nlargest(limit + 1, (key for keys in scattered.answers for key in keys))
+    return Hits(
+        ids=tuple(key[-1] for key in merged[:limit]),
+        next_key=merged[limit - 1] if len(merged) > limit else None,
+        partial=bool(scattered.missing),
+    )
 
 
 def video_ids(hits: Hits) -> list[VideoId]:

@@ -112,6 +112,11 @@ async def test_search_forgives_typos_finds_people_and_pages(origin: Origin) -> N
     ada = await origin.person("marguerite")
     videos = [await origin.published(ada, title=f"Sourdough bread lesson {n}", hashtags=["baking"]) for n in range(5)]
     await origin.published(ada, title="Sourdough in private", visibility="private")
+
+    async def learnt() -> bool:
+        return len((await origin.ok("GET", "/api/v1/search?q=sourdogh+bred"))["videos"]) == 5
+
+    await origin.eventually(learnt)
     shown, cursor = [], ""
     while cursor is not None:
         page = await origin.ok("GET", f"/api/v1/search?q=sourdogh+bred&limit=2&cursor={cursor}")
