@@ -18,6 +18,7 @@ from foundation.errors import PopreelError
 from foundation.ids import UserId
 from foundation.stores.outbox import LOG_CHANNEL, LogConsumer, Relay, trim_log
 from foundation.stores.postgres import Shards
+from foundation.tasks import end_tasks
 from foundation.tokens.access import Revoked
 from origin.accounts.account_store import AccountStore
 from origin.catalogue.creators import Creators
@@ -31,7 +32,6 @@ from origin.search.video_index import SearchUpkeep
 from origin.settings import OriginSettings
 from origin.shards import keep_map_fresh
 from origin.stores import Stores, own_pools
-from origin.tasks import end_tasks
 from origin.uploads.collect import UploadCollector
 
 _log = logging.getLogger(__name__)

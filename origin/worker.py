@@ -13,6 +13,7 @@ from aiohttp import web
 
 from foundation.http.server import new_app, run_service
 from foundation.stores.job_queue import JobQueue, RetryPolicy
+from foundation.tasks import end_tasks
 from foundation.telemetry.metrics import new_registry
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
@@ -32,7 +33,6 @@ from origin.shards import keep_map_fresh
 from origin.social.social_store import SocialStore
 from origin.sounds.sound_store import SoundStore
 from origin.stores import Stores, open_stores
-from origin.tasks import end_tasks
 from packager.engine import package, prepare_sound
 from packager.limits import Limits
 

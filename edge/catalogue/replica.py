@@ -13,6 +13,7 @@ from pathlib import Path
 from edge.catalogue.journal import CatalogueJournal, Place
 from edge.catalogue.origin_client import CatalogueOrigin
 from foundation.errors import Unavailable
+from foundation.tasks import end_tasks
 from foundation.wire.catalogue import CatalogueChange, CatalogueItem, SnapshotHead
 from inference.feed.catalogue_row import new_video
 from inference.feed.columns import FeedColumns
@@ -80,8 +81,7 @@ class CatalogueReplica:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
         self._journal.close()
 
     async def wait_for(self, seq: int) -> None:

@@ -20,6 +20,7 @@ from edge.catalogue.origin_client import CatalogueOrigin
 from edge.catalogue.replica import CatalogueReplica
 from foundation.catalogue_checksum import checksum
 from foundation.errors import Unavailable
+from foundation.tasks import end_tasks
 from foundation.wire.catalogue import CatalogueItem, RangeDigest, SnapshotHead
 from inference.feed.catalogue_row import new_video
 from inference.feed.columns import FeedColumns
@@ -75,8 +76,7 @@ class ReplicaVerifier:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
 
     async def _walk(self) -> None:
         while True:

@@ -15,6 +15,7 @@ import xxhash
 from edge.events.spool import START, EventSpool, Spooled
 from foundation.errors import BadInput, Unavailable
 from foundation.settings import Secret
+from foundation.tasks import end_tasks
 from foundation.wire.events import EventBatch, EventReceipt
 
 _log = logging.getLogger(__name__)
@@ -93,8 +94,7 @@ class EventForwarder:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
 
     async def _run(self) -> None:
         delay_s = self._retry_first_s

@@ -16,6 +16,7 @@ from edge.feed.breaker import CircuitBreaker
 from edge.feed.metrics import FeedMetrics
 from edge.feed.spaces import Spaces
 from foundation.errors import Unavailable
+from foundation.tasks import end_tasks
 from inference.feed.columns import FeedColumns
 from inference.feed.pools import PoolPolicy, Pools, make_pools
 from inference.feed.recommender import Pick, Ranked, Recommender
@@ -80,8 +81,7 @@ class Ranking:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
         if self._shadowing is not None:
             self._shadowing.cancel()
             await asyncio.gather(self._shadowing, return_exceptions=True)

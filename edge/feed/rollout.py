@@ -15,6 +15,7 @@ from edge.feed.model_switch import ModelSwitch
 from edge.feed.settings import FeedSettings
 from foundation.errors import Unavailable
 from foundation.settings import Secret
+from foundation.tasks import end_tasks
 from foundation.wire.models import CANDIDATE, MAX_RELEASE_BYTES, RELEASE_NAME, ArmTally, Rollout
 from foundation.wire.pops import PopDirective
 from inference.errors import ModelError, ModelMissing
@@ -90,8 +91,7 @@ class ModelRollout:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
 
     async def _follow(self, rollout: Rollout) -> None:
         try:

@@ -13,6 +13,7 @@ from foundation.ids import VideoId
 from foundation.stores.errors import LeaseLost
 from foundation.stores.job_queue import Job, JobQueue
 from foundation.stores.listener import Listener
+from foundation.tasks import end_tasks
 from origin.accounts.account_store import AccountStore
 from origin.accounts.erasure import ERASE_USER_JOB, Erasure
 from origin.lifecycle.video_store import EMBED_JOB, ERASE_JOB, PACKAGE_JOB, PUBLISH_JOB, SWEEP_JOB, VideoStore
@@ -23,7 +24,6 @@ from origin.packaging.scratch import Scratch
 from origin.packaging.sound_making import SoundMaking
 from origin.sounds.sound_store import SOUND_JOB
 from origin.stores import JOBS_CHANNEL
-from origin.tasks import end_tasks
 from packager.errors import RefusedInput
 
 _log = logging.getLogger(__name__)

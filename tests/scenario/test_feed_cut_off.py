@@ -137,7 +137,7 @@ async def pop(centre: Centre, valkey_url: str, tmp_path: Path) -> AsyncIterator[
             spool,
             HttpEventOrigin(session, base_url=url, service_key=Secret("k")),
             pop_id="p",
-            batch=20,
+            batch=200,
             retry_first_s=0.02,
             retry_most_s=0.1,
         )
@@ -171,6 +171,35 @@ async def test_cut_off_it_serves_learns_and_loses_no_event_and_then_catches_up(c
     async with asyncio.timeout(10):
         await pop.replica.wait_for(201)
     assert pop.replica.columns.live == 201
+
+
+async def test_ten_minutes_of_events_wait_for_the_centre_and_arrive_exactly_once(centre: Centre, pop: Pop) -> None:
+    """Twenty reports a second for ten minutes; the centre returns, goes away in the middle of the replay, returns."""
+    await centre.down()
+    sent: set[str] = set()
+    for second in range(0, 600, 5):
+        viewer = Viewer(id=f"d:{second % 40}")
+        reports = [
+            WatchReport(
+                event_id=f"{second}-{number}", video_id=str(1 + number), watch_duration=9000, total_duration=20_000
+            )
+            for number in range(100)
+        ]
+        sent |= set(await pop.feed.record(viewer, reports))
+    assert len(sent) == 12_000
+    assert await pop.spool.length() == 12_000
+    page = await pop.feed.page(Viewer(id="d:new"), count=10, cursor=None)
+    assert len(page.videos) == 10
+    assert not page.is_fallback
+
+    await centre.up()
+    async with asyncio.timeout(60), centre.received:
+        await centre.received.wait_for(lambda: len(centre.events) > 2000)
+    await centre.down()
+    await centre.up()
+    async with asyncio.timeout(60), centre.received:
+        await centre.received.wait_for(lambda: len(centre.events) >= len(sent))
+    assert centre.events == sent
 
 
 async def test_a_deletion_leaves_the_feed_with_its_next_page(centre: Centre, pop: Pop) -> None:
