@@ -42,6 +42,7 @@ def choose_trials(
 ) -> list[Trial]:
     """Up to `count` different new videos for this viewer. Propensity: chance of the draw that chose it."""
     rows = pools.explore[: _LOOK_AT * 4]
+    rows = rows[columns.granted[rows] < pools.quota]
     rows = rows[visible(columns, pools, state, rows)][:_LOOK_AT]
     if not count or not len(rows):
         return []

@@ -50,6 +50,8 @@ class Pools:
     """(count,) z-score of log popularity over the allowed rows."""
     trend: NDArray[np.float32]
     """(count,) log ratio of the fast to the slow rate, 0 when too young to say."""
+    quota: int = 0
+    """Impressions that `explore` videos are owed; looked at again when one is chosen, for a list is a second old."""
 
 
 def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Pools:
@@ -71,6 +73,7 @@ def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Poo
         explore=_explore(columns, age_s, allowed, policy),
         popularity=popularity,
         trend=trend,
+        quota=policy.exploration_quota,
     )
 
 

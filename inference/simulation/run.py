@@ -21,6 +21,9 @@ _GOOD_DECILE = 0.9
 _ENOUGH = 30
 """Impressions after which a new video counts as discovered."""
 
+_CHANCE, _EARLY, _POOR = 20, 10, 0.42
+"""When a new video may lose its quota (`PoolPolicy`)."""
+
 OnPage = Callable[[int, list[Pick], float], None]
 OnWatch = Callable[[int, Pick, Reaction, float], None]
 
@@ -38,6 +41,9 @@ class Figures:
     """Share of the best tenth of the uploads during the run that got 30 impressions."""
     new_reached: float
     """Share of all uploads (older than a quarter of the run) that got 10 impressions."""
+    fair_chance: float
+    """Share of the same uploads that got 20 impressions (of a quota of 30, some go to viewers who leave before they
+    come to it), or 10 that went badly (mean watch quantile below .42)."""
     diversity: float
     """Mean 1 - cosine between neighbours of a page."""
     creator_gini: float
@@ -97,6 +103,8 @@ class _Played:
         self._skips = 0
         self._depth = np.zeros(len(world.viewers), np.int64)
         self._shown = np.zeros(len(world.videos), np.int64)
+        self._quantiles = np.zeros(len(world.videos))
+        self._was_poor = np.zeros(len(world.videos), bool)
         self._contrast: list[float] = []
         self._last_topics: dict[int, list[int]] = {}
 
@@ -131,6 +139,8 @@ class _Played:
             self._first.append(reaction.affinity)
         self._depth[viewer] += 1
         self._shown[row] += 1
+        self._quantiles[row] += self._world.quantile(row, reaction)
+        self._was_poor[row] |= self._shown[row] >= _EARLY and self._quantiles[row] < _POOR * self._shown[row]
         self._skips += reaction.watched_s < 0.2 * float(self._world.videos.duration_s[row])
         return bool(rng.random() > 0.045 / (1 + np.exp(1.3 * (reaction.affinity - 0.3))))
 
@@ -145,10 +155,15 @@ class _Played:
             skips=self._skips / max(len(self._affinity), 1),
             discovery=float((self._shown[old_enough[good]] >= _ENOUGH).mean()) if good.any() else 0.0,
             new_reached=float((self._shown[old_enough] >= 10).mean()) if len(old_enough) else 0.0,
+            fair_chance=float(self._had_a_chance(old_enough).mean()) if len(old_enough) else 0.0,
             diversity=float(np.mean(self._contrast)) if self._contrast else 0.0,
             creator_gini=_gini(exposure),
             first_ten=float(np.mean(self._first)),
         )
+
+    def _had_a_chance(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        chance: NDArray[np.bool_] = (self._shown[rows] >= _CHANCE) | self._was_poor[rows]
+        return chance
 
 
 def _publish(world: World, policy: FeedPolicy, row: int, now_s: float) -> None:

@@ -95,6 +95,10 @@ class World:
             affinity=affinity,
         )
 
+    def quantile(self, row: int, reaction: Reaction) -> float:
+        """The watch quantile that a reaction shows as."""
+        return self._quantiles.quantile(duration_s=float(self.videos.duration_s[row]), watched_s=reaction.watched_s)
+
     def _make_videos(self, count: int, rng: np.random.Generator) -> Videos:
         topic = rng.choice(TOPICS, size=count, p=self._topic_share)
         factors = _unit(self._topics[topic] + 0.25 * rng.standard_normal((count, HIDDEN)))

@@ -1,0 +1,87 @@
+"""The comparison of policies as one HTML page: a dot with its interval per policy and figure, drawn as SVG.
+
+No script, no network, no plotting library: the page opens anywhere and prints.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+
+_LEFT, _WIDTH, _RIGHT, _ROW = 190, 420, 120, 24
+_HEAD = (
+    "<!doctype html><html lang=en><meta charset=utf-8><title>Feed policies in simulated worlds</title>"
+    "<style>body{font:14px system-ui,sans-serif;margin:2em;max-width:60em}h2{margin:1.2em 0 .2em}p{color:#555}"
+    "svg{display:block}text{font:13px system-ui,sans-serif}.ours{fill:#0a6;stroke:#0a6}.other{fill:#678;stroke:#678}"
+    ".zero{stroke:#ccc}</style><h1>Feed policies in simulated worlds</h1>"
+    "<p>A dot is the mean over worlds, the line its 95 % interval. One simulator with its own assumptions: "
+    "for direction, not size.</p>"
+)
+_SAYS = {
+    "satisfaction": "true affinity per impression",
+    "depth": "videos watched before leaving",
+    "skips": "share of impressions left within a fifth of their length (lower is better)",
+    "discovery": "best tenth of the uploads that got 30 impressions",
+    "new_reached": "uploads that got 10 impressions",
+    "fair_chance": "uploads that got 20 impressions, or 10 that went badly",
+    "diversity": "1 - cosine between neighbours of a page",
+    "creator_gini": "unevenness of creators' exposure (lower is more even)",
+    "first_ten": "satisfaction over a viewer's first ten impressions",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    mean: float
+    half_width: float
+    """Of the 95 % interval over worlds; infinite for one world."""
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        half = self.half_width if math.isfinite(self.half_width) else 0.0
+        return self.mean - half, self.mean + half
+
+
+Table = dict[str, dict[str, Interval]]
+"""Policy -> figure -> interval."""
+
+
+def as_html(table: Table) -> str:
+    """The page; policies in the table's order."""
+    names = list(next(iter(table.values())))
+    parts = [_HEAD]
+    for name in names:
+        parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(_SAYS.get(name, ''))}</p>")
+        parts.append(chart({policy: figures[name] for policy, figures in table.items()}))
+    return "".join(parts)
+
+
+def chart(values: dict[str, Interval]) -> str:
+    """One figure of all policies as SVG."""
+    low = min(0.0, *(value.ends[0] for value in values.values()))
+    high = max(0.0, *(value.ends[1] for value in values.values()))
+    span = high - low or 1.0
+
+    def x(value: float) -> float:
+        return round(_LEFT + _WIDTH * (value - low) / span, 1)
+
+    height = _ROW * len(values) + 8
+    parts = [
+        f'<svg viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" width="{_LEFT + _WIDTH + _RIGHT}" role="img">',
+        f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{height}"/>',
+    ]
+    for number, (policy, value) in enumerate(values.items()):
+        y, style = _ROW * number + _ROW // 2 + 4, "ours" if policy == "ours" else "other"
+        start, end = value.ends
+        parts.append(
+            f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{html.escape(policy)}</text>'
+            f'<line class="{style}" stroke-width="2" x1="{x(start)}" x2="{x(end)}" y1="{y}" y2="{y}"/>'
+            f'<circle class="{style}" cx="{x(value.mean)}" cy="{y}" r="4"/>'
+            f'<text x="{_LEFT + _WIDTH + 10}" y="{y + 4}">{_text(value)}</text>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _text(value: Interval) -> str:
+    return f"{value.mean:.3f}" + (f" ± {value.half_width:.3f}" if math.isfinite(value.half_width) else "")
