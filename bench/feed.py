@@ -297,6 +297,7 @@ def peers(vectors: NDArray[np.float32], built: FaissIvfIndex, hnsw_rows: int) ->
     ivf_figures = {"rows": hnsw_rows, "build_s": round(time.perf_counter() - started, 1), **judge_index(ivf, part)}
     return {
         "seed_path_cpu_ms": seed_path_ms(built, vectors),
+        "seed_path_hnsw_part_cpu_ms": seed_path_ms(hnsw, part),
         "exact": exact,
         "hnsw_part": hnsw_figures,
         "ivf_part": ivf_figures,

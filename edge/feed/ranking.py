@@ -208,11 +208,9 @@ class Ranking:
         while True:
             await asyncio.sleep(max(self._pools_s, 20 * self._pools_cost_s))  # at most a twentieth of a core
             try:
-                await loop.run_in_executor(self._upkeep_executor, self._refresh)
-                if self._rebuilding is None or self._rebuilding.done():
-                    due = next((index for index in self._spaces.indexes() if index.needs_rebuild()), None)
-                    if due is not None:
-                        self._rebuilding = loop.run_in_executor(self._rebuild_executor, self._rebuild, due)
+                due = await loop.run_in_executor(self._upkeep_executor, self._refresh)
+                if due is not None and (self._rebuilding is None or self._rebuilding.done()):
+                    self._rebuilding = loop.run_in_executor(self._rebuild_executor, self._rebuild, due)
                 if self._after_upkeep is not None:
                     await self._after_upkeep(self._pools)
             except Exception:
@@ -225,9 +223,15 @@ class Ranking:
         except Exception:
             _log.exception("the index could not be rebuilt", extra={"event": "rebuild_failed"})
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> RowIndex | None:
+        """Make the shared lists; the index that is to be rebuilt, if any."""
         started = time.perf_counter()
-        self._pools = make_pools(self._columns, now_s=self._clock(), policy=self._pool_policy)
+        pools = make_pools(self._columns, now_s=self._clock(), policy=self._pool_policy)
+        indexes = self._spaces.indexes()
+        for index in indexes:
+            index.prepare(pools.allowed)
+        self._pools = pools
         self._pools_cost_s = time.perf_counter() - started
         self._metrics.pools_s.set(self._pools_cost_s)
         self._metrics.waiting_rows.set(self.index.waiting)
+        return next((index for index in indexes if index.needs_rebuild()), None)

