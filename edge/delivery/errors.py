@@ -1,5 +1,7 @@
 """What can go wrong on the way to the origin and in the tiers.
 
+RequestError
+└── BodyTooSlow             408  the client sends its body drop by drop
 PopreelError
 └── DeliveryError
     ├── OriginUnreachable   502/504  no connection at all: stale answers may be served
@@ -13,7 +15,13 @@ PopreelError
 
 from __future__ import annotations
 
-from foundation.errors import PopreelError
+from foundation.errors import PopreelError, RequestError
+
+
+class BodyTooSlow(RequestError):
+    code = "body-too-slow"
+    status = 408
+    title = "The request took too long to arrive"
 
 
 class DeliveryError(PopreelError):

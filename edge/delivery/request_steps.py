@@ -333,7 +333,7 @@ class RequestSteps:
                 method=ask.method,
                 target=ask.key,
                 headers=headers,
-                body=body_of(request) if has_body else None,
+                body=body_of(request, patience_s=self._settings.stalled_client_s) if has_body else None,
                 body_length=request.content_length,
                 interim=relay_to(request),
             )

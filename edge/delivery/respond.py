@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,7 +12,7 @@ from multidict import CIMultiDict
 
 from edge.delivery.answer import Answer
 from edge.delivery.ask import Ask
-from edge.delivery.errors import DeliveryError
+from edge.delivery.errors import BodyTooSlow, DeliveryError
 from edge.delivery.rules.byte_range import Span
 from edge.delivery.rules.field_filter import end_to_end
 from edge.delivery.store.stored_response import StoredResponse
@@ -19,6 +20,7 @@ from edge.delivery.upstream.body_fill import BodyFill
 from edge.delivery.upstream.connection import Interim
 from edge.delivery.upstream.slice_source import SliceSource
 
+MIN_BODY_BYTES_PER_S = 1024
 _BAD_REASON = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
@@ -139,9 +141,22 @@ async def _copy(response: EdgeResponse, fill: BodyFill, span: Span, stored: Stor
 # -- the request's own side ------------------------------------------------------------------------------------------
 
 
-async def body_of(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    """The body as it arrives, for passing on."""
-    async for chunk in request.content.iter_any():
+async def body_of(request: web.BaseRequest, *, patience_s: float) -> AsyncIterator[bytes]:
+    """The body as it arrives, for passing on. Raises BodyTooSlow.
+
+    The client may be `patience_s` behind MIN_BODY_BYTES_PER_S, no more: a connection to the origin waits with it, and a
+    few clients that send a byte now and then would keep them all.
+    """
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunk = await request.content.readany()
+        except TimeoutError as err:
+            raise BodyTooSlow("the request body came too slowly") from err
+        if not chunk:
+            return
+        deadline += len(chunk) / MIN_BODY_BYTES_PER_S
         yield chunk
 
 

@@ -19,6 +19,8 @@ from edge.delivery.errors import OriginBroke, OriginTimeout
 
 MAX_HEAD_BYTES = 65_536
 MAX_FIELDS = 200
+RECEIVE_BYTES = 64 * 1024
+"""Received at once: small enough to stay in the processor's cache, and the first byte does not wait for many others."""
 READ_AHEAD_BYTES = 512 * 1024
 """Received but not consumed: above this the socket is not read."""
 
@@ -34,10 +36,14 @@ class ResponseHead:
     """The body's end is marked (Content-Length, chunked or no body): only then can truncation be told."""
 
 
-class OriginConnection(asyncio.Protocol):
-    """`send` a request, await `head`, iterate `body`; then `reusable` says whether another exchange may follow."""
+class OriginConnection(asyncio.BufferedProtocol):
+    """`send` a request, await `head`, iterate `body`; then `reusable` says whether another exchange may follow.
 
-    def __init__(self) -> None:
+    `receive_into` may be shared by connections of one loop: what is received is taken out before the next receives.
+    """
+
+    def __init__(self, receive_into: memoryview) -> None:
+        self._receive_into = receive_into
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._closed: OriginBroke | None = None
@@ -70,21 +76,32 @@ class OriginConnection(asyncio.Protocol):
         return self._complete and self._keep_alive and self._closed is None and not self._chunks
 
     async def send(
-        self, head: bytes, *, method: str, interim: Interim | None, body: AsyncIterator[bytes] | None, chunked: bool
+        self,
+        head: bytes,
+        *,
+        method: str,
+        interim: Interim | None,
+        body: AsyncIterator[bytes] | None,
+        chunked: bool,
+        timeout_s: float,
     ) -> None:
-        """Write a request. Raises OriginBroke when the connection is gone."""
+        """Write a request. Raises OriginBroke when the connection is gone, OriginTimeout when it takes no more."""
         self._reset(method, interim)
         self._idle = False
         self._head = self._loop.create_future()
         self._write(head)
         if body is not None:
-            await self._send_body(body, chunked=chunked)
+            await self._send_body(body, chunked=chunked, timeout_s=timeout_s)
 
-    async def _send_body(self, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+    async def _send_body(self, body: AsyncIterator[bytes], *, chunked: bool, timeout_s: float) -> None:
         async for chunk in body:
             if chunk:
                 self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-            await self._can_write.wait()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._can_write.wait()
+            except TimeoutError as err:
+                raise OriginTimeout(f"the origin took nothing of the body for {timeout_s:g} s") from err
             if self._got_head:  # answered early (413 ...): the rest is not wanted
                 self._keep_alive = False
                 return
@@ -137,7 +154,7 @@ class OriginConnection(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._closed is None and self._transport is not None
 
-    # -- asyncio.Protocol --------------------------------------------------------------------------------------------
+    # -- asyncio.BufferedProtocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
@@ -163,7 +180,11 @@ class OriginConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._receive_into
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = self._receive_into[:nbytes]
         if self._idle or self._complete:  # bytes nobody asked for: this connection is not to be trusted
             self._keep_alive = False
             self._fail(OriginBroke("the origin sent bytes outside any answer"))

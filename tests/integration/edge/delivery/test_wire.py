@@ -114,6 +114,19 @@ async def test_a_head_sent_too_slowly_times_out(open_edge):
         assert b" 408 " in await client.read_until_closed()
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000", b"Transfer-Encoding: chunked"])
+async def test_a_body_sent_drop_by_drop_frees_its_way_to_the_origin(open_edge, framing):
+    edge = await open_edge(stalled_client_s=0.3, origin_connections=1)
+    edge.origin.script = script
+    async with edge.client() as client:
+        await client.send(b"POST /slow HTTP/1.1\r\nHost: e\r\n" + framing + b"\r\n\r\n5\r\nabcde\r\n")
+        async with asyncio.timeout(20):
+            got = await client.read()
+            assert (await edge.get("/next")).status == 200  # the only connection is free again
+    assert got.status == 408
+    assert [asked.target for asked in edge.origin.asked] == ["/next"]
+
+
 async def test_a_client_that_takes_nothing_is_cut_off(open_edge):
     edge = await open_edge(stalled_client_s=5.0)
     edge.origin.script = lambda asked: Reply(headers=FRESH, body=bytes(8_000_000))
