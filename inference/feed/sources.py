@@ -103,14 +103,19 @@ def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows:
 def _nearest(
     columns: FeedColumns, index: RowIndex, pools: Pools, state: ViewerState, query: NDArray[np.float32], k: int
 ) -> Rows:
-    """The k nearest rows among those not seen yet. Of a long history only the newest videos can still be eligible."""
-    seen = columns.rows(state.seen_ids[-_MOST_SEEN:])
-    rows, _ = index.search(query, k, allowed=pools.allowed, without=seen)
-    return rows
+    """Nearest rows, at least k // 2 of them not seen yet where there are as many.
 
-
-_MOST_SEEN = 3000
-"""Ids rise with time, and an eligible video is a week old at most while the catalogue is large."""
+    What a viewer saw lies near the taste, so some more are asked for; of these the seen ones are left out of a second
+    search that is only made for who has seen most of them. (Leaving out all that was seen would need the row of each:
+    a look-up in a dictionary of a million costs as much as re-scoring a vector.)
+    """
+    wanted = k + min(len(state.seen_ids), k)
+    rows, _ = index.search(query, wanted, allowed=pools.allowed)
+    seen = contains(state.seen_ids, columns.video_id[rows])
+    if len(rows) < wanted or len(rows) - np.count_nonzero(seen) >= k // 2:
+        return rows
+    further, _ = index.search(query, wanted, allowed=pools.allowed, without=rows[seen])
+    return further
 
 
 def _following(columns: FeedColumns, state: ViewerState, k: int) -> Rows:
