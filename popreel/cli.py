@@ -191,19 +191,25 @@ def cache_sim(
 def train(
     context: typer.Context,
     catalogue: Annotated[Path | None, typer.Option(help="Catalogue snapshot, NDJSON.", exists=True)] = None,
-    events: Annotated[Path | None, typer.Option(help="Watch events, NDJSON.", exists=True)] = None,
+    events: Annotated[Path | None, typer.Option(help="Watch events, NDJSON or .parquet.", exists=True)] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Only write catalogue and events (Parquet) into this folder.", file_okay=False)
+    ] = None,
     current: Annotated[str, typer.Option(help="Release to beat; default: the one shipped.")] = "",
     seed: Annotated[int, typer.Option(help="The same log and seed give the same release.")] = 1,
 ) -> None:
     """Train the feed's model on what was watched here (or on two files); write it if it passes the gates."""
-    from popreel.commands.train import export_log
+    from popreel.commands.train import export_log, export_parquet
     from popreel.commands.train import train as make
 
     known = _context(context)
     if (catalogue is None) != (events is None):
         raise typer.BadParameter("give both --catalogue and --events, or none")
     if catalogue is None or events is None:
-        catalogue, events = asyncio.run(export_log(known, known.folder.scratch / "training"))
+        catalogue, events = asyncio.run(export_log(known, export or known.folder.scratch / "training"))
+    if export is not None:
+        known.out.print(export_parquet(catalogue, events, export), soft_wrap=True, markup=False)
+        return
     release = make(catalogue=catalogue, events=events, current=current, seed=seed)
     _print_json(release.report)
     if release.directory is None:

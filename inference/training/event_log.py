@@ -32,6 +32,7 @@ from inference.feed.taste import Taste, Vector, updated
 from inference.feed.viewer import ViewerState
 from inference.feed.watch_quantile import WatchQuantiles
 from inference.training.impressions import ImpressionLog
+from inference.training.parquet import read_events
 
 T = TypeVar("T")
 _POOLS_EVERY_S = 60.0
@@ -55,14 +56,14 @@ class EventLog:
 
 
 def read_log(*, catalogue: Path, events: Path) -> EventLog:
-    """Two NDJSON files: the origin's catalogue snapshot (with or without its head) and one WatchEvent a line.
+    """The origin's catalogue snapshot as NDJSON (with or without its head) and watch events: one a line, or Parquet.
 
-    Raises BadInput naming file and line.
+    Raises BadInput naming file and line, Unavailable for Parquet without DuckDB.
     """
     items = {int(item.id): item for item in _lines(catalogue, CatalogueItem)}
     seen: set[str] = set()
     kept: list[WatchEvent] = []
-    for event in _lines(events, WatchEvent):
+    for event in read_events(events) if events.suffix == ".parquet" else _lines(events, WatchEvent):
         if event.event_id not in seen and int(event.report.video_id) in items:
             seen.add(event.event_id)
             kept.append(event)

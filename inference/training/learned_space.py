@@ -28,6 +28,8 @@ MOST_VIDEOS = 20_000
 LEAST_VIDEOS = 50
 LEAST_LIKES = 500
 _EPOCHS = (2, 5)
+_LIKES_FOR_ALL_FACTORS = 20_000
+"""Fewer do not fill 256 factors, and 64 are solved ten times as fast."""
 _LIKES_AS_CONTENT = 20.0
 """So many likes say as much of a video as its content."""
 
@@ -84,7 +86,9 @@ def _start(
     so that a rarely liked one begins as its content and an often liked one as its company."""
     items = histories.item[liked]
     start = np.zeros_like(content)
-    factors = unit_vectors(fit_item_factors(histories.viewer[liked], items, plan=FactorPlan(seed=plan.seed)))
+    width = 256 if len(items) >= _LIKES_FOR_ALL_FACTORS else 64
+    factor_plan = FactorPlan(seed=plan.seed, dimensions=width)
+    factors = unit_vectors(fit_item_factors(histories.viewer[liked], items, plan=factor_plan))
     start[: len(factors)] = factors
     if not has_content.any():
         return start

@@ -1,7 +1,8 @@
 """`popreel train`: a new release of the feed's model from what was watched on this installation.
 
 The catalogue comes from the origin, the watch events straight from Postgres (they are many, and no API serves them);
-both are written as NDJSON, which is also what --catalogue and --events take.
+both are written as NDJSON, which is also what --catalogue and --events take. --export leaves the events as Parquet
+instead, for other tools; `popreel train --events events.parquet` takes that too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncpg
 from foundation.errors import Unavailable
 from inference.feed.model import FIRST_MODEL, load
 from inference.training.event_log import read_log
+from inference.training.parquet import write_events
 from inference.training.release import Release, make_release
 from popreel.commands.context import Context
 from popreel.commands.services import open_services
@@ -74,6 +76,16 @@ async def _export_events(context: Context, file: Path) -> None:
                     await connection.close()
     except (OSError, asyncpg.PostgresError) as err:
         raise Unavailable(f"the database gave no watch events: {err}") from err
+
+
+def export_parquet(catalogue: Path, events: Path, folder: Path) -> str:
+    """Events as events.parquet beside the catalogue; what was written, for people. Raises BadInput, Unavailable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "events.parquet"
+    count = write_events(events, target) if events != target else 0
+    if events.parent == folder and events.suffix == ".ndjson":
+        events.unlink()  # it was only the way to the Parquet file
+    return f"{catalogue} and {target}: {count} events"
 
 
 def train(*, catalogue: Path, events: Path, current: str, seed: int) -> Release:

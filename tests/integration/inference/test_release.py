@@ -17,6 +17,7 @@ from inference.simulation.policies import Ours
 from inference.simulation.run import RunPlan, run
 from inference.simulation.world import Reaction, World
 from inference.training.event_log import read_log
+from inference.training.parquet import write_events
 from inference.training.release import main, make_release
 from tests import catalogue_items
 
@@ -84,6 +85,24 @@ def test_a_release_is_made_judged_and_written_only_when_it_passes(log_files: tup
             model = load(made.directory)
             assert model.ranker is not None
             assert len(model.item_to_item.video_ids) > 50
+
+
+def test_a_log_survives_parquet_unchanged(log_files: tuple[Path, Path], tmp_path: Path) -> None:
+    parquet = tmp_path / "events.parquet"
+    lines = log_files[1].read_bytes().count(b"\n")
+    assert write_events(log_files[1], parquet) == lines
+    assert parquet.stat().st_size < log_files[1].stat().st_size / 5
+    through = read_log(catalogue=log_files[0], events=parquet)
+    assert sorted(through.events, key=lambda e: e.event_id) == sorted(
+        read_log(catalogue=log_files[0], events=log_files[1]).events, key=lambda e: e.event_id
+    )
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 no")
+    with pytest.raises(BadInput, match="broken"):
+        read_log(catalogue=log_files[0], events=broken)
+    (tmp_path / "bad.ndjson").write_text('{"eventId": 3, "report": 7}\n')
+    with pytest.raises(BadInput, match=r"bad\.ndjson"):
+        write_events(tmp_path / "bad.ndjson", tmp_path / "never.parquet")
 
 
 def test_too_small_a_log_and_a_damaged_line_say_so(log_files: tuple[Path, Path], tmp_path: Path) -> None:
