@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,15 +12,18 @@ import pytest
 from edge.feed.ports import Relations, Viewer
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
+from inference.feed.recommender import Pick
 
 from .conftest import NOW_S, MakeWorld, World, make_item
+from .test_feed_spaces import release, turned
 
 
 class Chain:
     """One viewer's session, played at random; `check` holds the promises."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, other_model: str) -> None:
         self.world = world
+        self.other_model = other_model
         self.rng = random.Random(seed)
         self.viewer = Viewer(id="u:501", user_id="501", region="us-east")
         self.cursors: list[str | None] = [None]
@@ -30,8 +34,20 @@ class Chain:
 
     async def step(self) -> None:
         action = self.rng.choices(
-            [self.page, self.repeat, self.watch, self.delete, self.block, self.hide_tag, self.publish, self.nudge],
-            weights=[6, 2, 5, 2, 1, 0.5, 2, 1],
+            [
+                self.page,
+                self.repeat,
+                self.watch,
+                self.delete,
+                self.block,
+                self.hide_tag,
+                self.publish,
+                self.nudge,
+                self.shadow_ban,
+                self.skip_everything,
+                self.swap_model,
+            ],
+            weights=[6, 2, 5, 2, 1, 0.5, 2, 1, 0.5, 0.5, 0.5],
         )[0]
         await action()
 
@@ -80,6 +96,27 @@ class Chain:
         self.world.catalogue.drop(video_id)
         self.forbidden.add(video_id)
 
+    async def shadow_ban(self) -> None:
+        """The origin withdraws everything of a creator; what was published before the ban was known must go too."""
+        creator = 10_000 + self.rng.randint(0, 40)
+        columns = self.world.catalogue.columns
+        for video_id in [v for v, row in columns.row_of.items() if columns.creator_id[row] == creator]:
+            self.world.catalogue.drop(video_id)
+            self.forbidden.add(video_id)
+
+    async def skip_everything(self) -> None:
+        """Fifty skips in a row."""
+        if self.handed:
+            reports = [
+                WatchReport(video_id=str(v), watch_duration=200, total_duration=20_000)
+                for v in self.rng.choices(self.handed, k=50)
+            ]
+            await self.world.feed.record(self.viewer, reports)
+
+    async def swap_model(self) -> None:
+        """To a model with a space of its own, or back."""
+        await self.world.feed.models.serve(model=self.rng.choice(["", self.other_model]), experiment=None)
+
     async def block(self) -> None:
         creator = 10_000 + self.rng.randint(0, 40)
         known = self.world.users.known.get("501", Relations())
@@ -127,6 +164,11 @@ class Chain:
         memory = self.world.feed._store._memory.get("u:501")
         return set(memory.record.preferences.hidden_tags) if memory else set()
 
+    def session_picks(self) -> tuple[Pick, ...]:
+        memory = self.world.feed._store._memory.get("u:501")
+        session = memory.record.session if memory else None
+        return (*session.served, *session.tail) if session else ()
+
     def check(self, page: FeedPage) -> None:
         for item in page.videos:
             assert int(item.id) not in self.forbidden
@@ -135,14 +177,15 @@ class Chain:
             assert self.world.catalogue.columns.public[self.world.catalogue.columns.row_of[int(item.id)]]
             assert item.why.text
             assert item.impression
-        columns = self.world.catalogue.columns
+        columns = self.world.feed.ranking.arms.control.columns
         assert np.isfinite(columns.vector[: columns.count]).all()
+        assert all(np.isfinite(pick.score) for pick in self.session_picks())
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_promises_hold_under_any_interleaving(make_world: MakeWorld, seed: int) -> None:
-    world = await make_world(videos=110, rerank_events=3)
-    chain = Chain(world, seed)
+async def test_the_promises_hold_under_any_interleaving(make_world: MakeWorld, seed: int, tmp_path: Path) -> None:
+    world = await make_world(videos=110, rerank_events=3, model_dir=tmp_path, rank_timeout_s=10)
+    chain = Chain(world, seed, release(tmp_path, turned("other", seed=seed)))
     for _ in range(60):
         world.clock.now_s = NOW_S + 1 + len(chain.handed)
         await chain.step()
