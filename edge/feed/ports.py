@@ -20,6 +20,8 @@ class Viewer:
     user_id: str | None = None
     teen: bool = False
     region: str = ""
+    just_named: bool = False
+    """A device whose id was made for this request: nobody has met it."""
 
 
 class PrefetchOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -148,7 +148,7 @@ class FeedRoutes:
             return Viewer(id=f"d:{_device(header)}", region=self._region), None
         cookie = _uuid_or_none(call.request.cookies.get(DEVICE_COOKIE, ""))
         new = None if cookie else str(uuid.uuid4())
-        return Viewer(id=f"d:{cookie or new}", region=self._region), new
+        return Viewer(id=f"d:{cookie or new}", region=self._region, just_named=new is not None), new
 
 
 def _reports(raw: bytes) -> tuple[WatchReport, ...]:

@@ -200,7 +200,8 @@ class Feed:
         relations = await self._relations(viewer)
         async with self._lock(viewer.id):
             record = await self._store.load(viewer.id)
-            if viewer.user_id and record.session is None and not record.taste.events and not record.from_memory:
+            unknown = record.session is None and not record.taste.events and not record.from_memory
+            if unknown and not viewer.just_named:
                 record = await self._recalled(viewer, record)
             session, position = _continued(record.session, asked)
             picks = session.replayed(position, count)

@@ -1,4 +1,4 @@
-"""A signed-in viewer at a new PoP is known at once, over real HTTP, and never waits for an origin that is away."""
+"""A viewer at a new PoP, signed in or a device, is known at once, over real HTTP, and never waits for an origin that is away."""
 
 from __future__ import annotations
 
@@ -54,8 +54,11 @@ async def test_what_was_watched_elsewhere_leads_the_first_page_and_does_not_retu
         assert not set(shown) & set(range(3, 83, 8))
         assert world.catalogue.columns.seen_count.sum() == 0  # the other PoP has counted them
         await world.feed.page(ann, count=10, cursor=page.next_cursor)
-        await world.feed.page(Viewer(id="d:new"), count=10, cursor=None)
+        await world.feed.page(Viewer(id="d:new", just_named=True), count=10, cursor=None)
         assert asked == ["u:501"]
+        travelled = await world.feed.page(Viewer(id="d:known-elsewhere"), count=10, cursor=None)
+        assert sum(world.topic_of(int(item.id)) == 3 for item in travelled.videos) >= 3
+        assert asked == ["u:501", "d:known-elsewhere"]
 
 
 async def test_an_origin_that_does_not_answer_costs_a_moment_not_the_page(
