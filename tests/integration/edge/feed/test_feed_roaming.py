@@ -1,4 +1,5 @@
-"""A viewer at a new PoP, signed in or a device, is known at once, over real HTTP, and never waits for an origin that is away."""
+"""A viewer at a new PoP, signed in or a device, is known at once, over real HTTP, and never waits for an origin that is
+away."""
 
 from __future__ import annotations
 
