@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -223,9 +224,26 @@ def print_differences(results: dict[str, ReplayResult]) -> dict[str, dict[str, d
     return table
 
 
+def _kept(folder: Path | None, name: str, run: Callable[[], ReplayResult]) -> ReplayResult:
+    """A result from the folder, or made and put there."""
+    if folder is None:
+        return run()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.npz"
+    if file.is_file():
+        with np.load(file) as kept:
+            coverage = float(kept["coverage"])
+            return ReplayResult(rank=kept["rank"], viewer=kept["viewer"], history=kept["history"], coverage=coverage)
+    result = run()
+    arrays = {"rank": result.rank, "viewer": result.viewer, "history": result.history}
+    np.savez(file, coverage=result.coverage, **arrays)
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="contestants whose name contains this (or that: A|B)")
+    parser.add_argument("--results", type=Path, help="folder that keeps results: a run goes on where another ended")
     parser.add_argument("--validation", action="store_true", help="the 70-80 %% window instead of the test")
     options = parser.parse_args()
     contest = Contest(split=(0.7, 0.8) if options.validation else (0.8, 1.0))
@@ -236,7 +254,7 @@ def main() -> None:
             continue
         started = time.perf_counter()
         try:
-            results[name] = contest.run(make())
+            results[name] = _kept(options.results, name, lambda make=make: contest.run(make()))  # type: ignore[misc]
         except ModuleNotFoundError as err:
             print(f"{name}: left out, {err.name} is not installed", file=sys.stderr)
             continue
