@@ -45,7 +45,12 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
         float, Meta(gt=0, le=5, description="Seconds to wait for Valkey before going on from memory.")
     ] = 0.25
     memory_viewers: Annotated[
-        int, Meta(ge=10, description="Viewers kept in memory for the time Valkey is away (about 8 KB each).")
+        int,
+        Meta(
+            ge=10,
+            description="Viewers held in memory, 10 KB each and up to 50 KB in a long session; others are read from "
+            "Valkey when they come.",
+        ),
     ] = 5000
     explore_every: Annotated[
         int, Meta(ge=0, le=100, description="One place in this many goes to a new video; 0 turns it off.")
