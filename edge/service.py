@@ -127,6 +127,7 @@ async def _open(settings: PopSettings, stack: AsyncExitStack, registry: Collecto
         pop_id=settings.pop_id,
         model_dir=settings.model_dir,
         registry=registry,
+        index_dir=settings.data_dir / "feed-index",
         history=HttpViewerHistory(session, base_url=settings.origin_url, service_key=settings.service_key),
     )
     stack.push_async_callback(feed.close)

@@ -121,11 +121,16 @@ class Feed:
         model_dir: Path | None = None,
         registry: CollectorRegistry | None = None,
         history: ViewerHistory | None = None,
+        index_dir: Path | None = None,
     ) -> Feed:
-        """Load the model and start the upkeep task. Raises ModelMissing, ModelDamaged."""
+        """Load the model and start the upkeep task. `index_dir` keeps built indexes for the next start.
+
+        Raises ModelMissing, ModelDamaged.
+        """
         metrics = FeedMetrics(registry or CollectorRegistry())
         model = await asyncio.to_thread(load_model, settings.model, model_dir)
-        spaces = Spaces(catalogue.columns)
+        spaces = Spaces(catalogue.columns, snapshots=index_dir)
+        await asyncio.to_thread(spaces.restore)
         policy = Policy(exploration=ExplorationPolicy(every=settings.explore_every))
         arms = Arms(
             await asyncio.to_thread(

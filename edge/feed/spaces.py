@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import quote
+
 import numpy as np
 
 from inference.feed.columns import FeedColumns
@@ -14,9 +17,18 @@ from inference.feed.taste import Taste, Vector, rebuilt
 class Spaces:
     """Owner of columns and index per space. `open` may run in any thread; a space that is open stays as it is."""
 
-    def __init__(self, catalogue: FeedColumns) -> None:
+    def __init__(self, catalogue: FeedColumns, *, snapshots: Path | None = None) -> None:
+        """`snapshots`: folder that keeps the built indexes for the next start."""
         self._catalogue = catalogue
-        self._open: dict[str, tuple[FeedColumns, RowIndex]] = {catalogue.space: (catalogue, RowIndex(catalogue))}
+        self._snapshots = snapshots
+        self._open: dict[str, tuple[FeedColumns, RowIndex]] = {catalogue.space: (catalogue, self._index(catalogue))}
+
+    def restore(self) -> bool:
+        """Serve the catalogue's space with the index of the last run, if it was kept. Blocking: not on the loop."""
+        return self._open[self._catalogue.space][1].restore()
+
+    def _index(self, columns: FeedColumns) -> RowIndex:
+        return RowIndex(columns, snapshot=self._snapshots / quote(columns.space, safe="") if self._snapshots else None)
 
     def open(self, model: FeedModel) -> tuple[FeedColumns, RowIndex]:
         """Columns and index of the model's space. 15 us a video and an index build when the space is new: not on the
@@ -27,8 +39,8 @@ class Spaces:
         if learned.name not in self._open:
             columns = SpaceColumns(self._catalogue, learned)
             columns.place_all()
-            index = RowIndex(columns)
-            if index.needs_rebuild():
+            index = self._index(columns)
+            if index.needs_rebuild() and not index.restore():
                 index.rebuild()
             self._open[learned.name] = columns, index
         return self._open[learned.name]

@@ -97,6 +97,55 @@ def test_a_saved_index_answers_the_same(vectors: np.ndarray, tmp_path: Path) -> 
     assert len(again) == ROWS
 
 
+def test_a_restarted_row_index_serves_what_is_here_now(vectors: np.ndarray, tmp_path: Path) -> None:
+    def columns_of(order: list[int]) -> FeedColumns:
+        columns = FeedColumns(space="s")
+        for row in order:
+            columns.put(NewVideo(video_id=row + 1, creator_id=1, published_s=0, duration_s=9, vector=vectors[row]))
+        return columns
+
+    RowIndex(columns_of(list(range(3000))), snapshot=tmp_path / "kept").rebuild()
+    assert not RowIndex(columns_of([0]), snapshot=tmp_path / "elsewhere").restore()
+
+    columns = columns_of([*range(3200, 3100, -1), *range(2999, 9, -1)])  # other rows, ten videos gone, a hundred new
+    columns.put(
+        NewVideo(video_id=500, creator_id=1, published_s=0, duration_s=9, vector=vectors[4000])
+    )  # another vector
+    index = RowIndex(columns, snapshot=tmp_path / "kept")
+    assert index.restore()
+    assert index.waiting == 101
+    columns.put(NewVideo(video_id=7777, creator_id=1, published_s=0, duration_s=9, vector=vectors[5000]))
+    allowed = columns.alive[: columns.count].copy()
+    for video_id, vector in ((11, vectors[10]), (3151, vectors[3150]), (500, vectors[4000]), (7777, vectors[5000])):
+        rows, _ = index.search(vector, 5, allowed=allowed)
+        assert columns.video_id[rows[0]] == video_id
+        without, _ = index.search(vector, 5, allowed=allowed, without=rows[:1])
+        assert rows[0] not in without
+    everything, _ = index.search(vectors[499], 3101, allowed=allowed)
+    found = columns.video_id[everything].tolist()
+    assert len(found) == len(set(found))
+    assert not set(range(1, 11)) & set(found)
+    columns.remove(3151)
+    again, _ = index.search(vectors[3150], 5, allowed=columns.alive[: columns.count].copy())
+    assert 3151 not in columns.video_id[again]
+
+
+@pytest.mark.parametrize("damage", ["rows.npz", "index", "index.effort"])
+def test_a_damaged_snapshot_is_built_anew(vectors: np.ndarray, tmp_path: Path, damage: str) -> None:
+    columns = FeedColumns(space="s")
+    for row in range(700):
+        columns.put(NewVideo(video_id=row + 1, creator_id=1, published_s=0, duration_s=9, vector=vectors[row]))
+    RowIndex(columns, snapshot=tmp_path / "kept").rebuild()
+    broken = tmp_path / "kept" / damage
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    if damage == "index.effort":
+        broken.write_text("8 x")
+    index = RowIndex(columns, snapshot=tmp_path / "kept")
+    assert not index.restore()
+    index.rebuild()
+    assert index.restore()
+
+
 @pytest.mark.parametrize("build", [ExactIndex, FaissIvfIndex])
 def test_the_row_index_finds_old_and_new_rows_and_drops_removed_ones(vectors: np.ndarray, build: Build) -> None:
     columns = FeedColumns(space="s")
