@@ -22,6 +22,8 @@ from popreel.embedded.postgres import EmbeddedPostgres
 from popreel.embedded.server import EmbeddedServer
 from popreel.embedded.valkey import Durability, EmbeddedValkey
 from popreel.lab.throwaway import ThrowawayPlatform
+from tests.integration.packager.packaging import Packaged, packaged
+from tests.media import clip
 
 T = TypeVar("T")
 
@@ -162,6 +164,12 @@ def object_store(_object_store: EmbeddedObjectStore, _database_numbers: Iterator
     client.create_bucket(Bucket=access.bucket)
     client.close()
     return access
+
+
+@pytest.fixture(scope="session")
+def bunny(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """A real clip of 5.3 s, 1280x720 with sound, through the whole packager: 360p, 480p and 720p. Leave it as it is."""
+    return run_here(packaged(clip("bunny-720p"), tmp_path_factory.mktemp("bunny")))
 
 
 @pytest.fixture(scope="session")

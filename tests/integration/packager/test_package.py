@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -17,52 +15,17 @@ from PIL import Image
 from foundation.wire.media import MediaManifest
 from packager import (
     Analysis,
-    Completed,
-    Event,
     FileGrew,
     FileReady,
     Playable,
     Probed,
     Progress,
     RungReady,
-    package,
 )
 from packager.sound.fingerprint import compressed, sub_fingerprints
 from tests.integration.packager.making import AAC, FFMPEG, H264, make, run
-from tests.integration.packager.reading import check_names_only_final_bytes, check_rung, measure
-from tests.media import clip
-
-
-class Packaged:
-    """A finished job: its folder, events in order, and the state of the folder checked at each of them."""
-
-    def __init__(self, out_dir: Path) -> None:
-        self.out_dir = out_dir
-        self.events: list[Event] = []
-
-    def of(self, kind: type[Event]) -> list[Event]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def manifest(self) -> MediaManifest:
-        last = self.events[-1]
-        assert isinstance(last, Completed)
-        return last.manifest
-
-
-async def packaged(source: Path, out_dir: Path, **options: object) -> Packaged:
-    job = Packaged(out_dir)
-    async for event in package(source, out_dir, **options):  # type: ignore[arg-type]
-        job.events.append(event)
-        check_names_only_final_bytes(out_dir)
-    return job
-
-
-@pytest.fixture(scope="module")
-def bunny(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    out_dir = tmp_path_factory.mktemp("bunny")
-    with ThreadPoolExecutor(1) as thread:  # a loop of its own: the fixture outlives the tests' loops
-        return thread.submit(lambda: asyncio.run(packaged(clip("bunny-720p"), out_dir))).result()
+from tests.integration.packager.packaging import Packaged, packaged
+from tests.integration.packager.reading import check_rung, measure
 
 
 def test_the_first_rung_plays_long_before_the_last(bunny: Packaged) -> None:

@@ -43,6 +43,10 @@ class Victims:
         self.kills += 1
         await self.start()
 
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
     async def kill_times(self, times: int, *, pause_s: float) -> None:
         """At random instants, `pause_s` apart at most."""
         while self.kills < times:
