@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 shards_app = typer.Typer(help="Where the logical shards of the database are, and moving them.", no_args_is_help=True)
 app.add_typer(shards_app, name="shards")
+sounds_app = typer.Typer(help="The sound library that clips may use.", no_args_is_help=True)
+app.add_typer(sounds_app, name="sounds")
 
 
 class ShardFamily(StrEnum):
@@ -99,19 +101,53 @@ def upload(
     description: Annotated[str, typer.Option(help="Description.")] = "",
     hashtags: Annotated[str, typer.Option(help="Hashtags, separated by commas.")] = "",
     visibility: Annotated[Visibility, typer.Option(help="Who may see it.")] = Visibility.PUBLIC,
+    sound: Annotated[str | None, typer.Option(help="Id of a library sound; --edits says how it is mixed.")] = None,
+    partner: Annotated[str | None, typer.Option(help="Id of the other video of a duet or stitch.")] = None,
+    edits: Annotated[
+        str | None, typer.Option(help='Edits as JSON, or @FILE: {"sound": {"originalVolume": 0.5}}.')
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Upload videos and wait until they play; fails unless every one is ready."""
+    from packager.cli import read_edits
     from popreel.client.upload import Description
     from popreel.commands.upload import print_outcomes, upload_files
 
     known = _context(context)
     words = tuple(word.strip().lstrip("#") for word in hashtags.split(",") if word.strip())
-    described = Description(title=title, description=description, hashtags=words, visibility=visibility)
+    described = Description(
+        title=title,
+        description=description,
+        hashtags=words,
+        visibility=visibility,
+        music_id=sound,
+        partner_id=partner,
+        edits=read_edits(edits) if edits is not None else None,
+    )
     outcomes = asyncio.run(upload_files(known, files, user=as_user, description=described, quiet=json))
     _print_json(outcomes) if json else print_outcomes(known.out, outcomes)
     if not all(outcome.ready for outcome in outcomes):
         raise typer.Exit(1)
+
+
+@sounds_app.command("add")
+def add_sound(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="MP3, WAV, FLAC, Ogg, M4A, or a video.", exists=True, dir_okay=False)],
+    title: Annotated[str, typer.Option(help="Title; default: the file's name.")] = "",
+    artist: Annotated[str, typer.Option(help="Artist.")] = "",
+    licence: Annotated[str, typer.Option(help="free or licensed.")] = "free",
+    sound_id: Annotated[str | None, typer.Option("--id", help="Give the file to this sound instead.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Put a file into the sound library and wait until clips can use it."""
+    from popreel.commands.sound import add_sound as add
+
+    known = _context(context)
+    sound = asyncio.run(add(known, file, title=title, artist=artist, licence=licence, sound_id=sound_id))
+    _print_json(sound) if json else known.out.print(
+        f"[green]ready[/] {sound.title} -> {sound.id} ({sound.duration_ms / 1000:.1f} s)", soft_wrap=True
+    )
 
 
 @app.command()

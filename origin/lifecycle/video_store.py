@@ -30,6 +30,7 @@ from origin.lifecycle.announcements import (
     upsert_item,
     withdraw,
 )
+from origin.lifecycle.object_keys import original_revision
 from origin.lifecycle.states import VideoState, Visibility, before
 from origin.lifecycle.video import COLUMNS, Video, counters_of, video_of
 
@@ -219,7 +220,9 @@ class VideoStore:
                 return None
             video = video_of(row)
             if video.state is VideoState.READY:
-                await announce_ready(connection, video, creator, news=was != revision)
+                # no news: one more rung, or another worker's revision of the same upload taking over from a killed one's
+                news = was is None or was < original_revision(video.original_key or "")
+                await announce_ready(connection, video, creator, news=news)
             else:
                 await _publish_later(connection, video)
             return video

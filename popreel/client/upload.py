@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from foundation.errors import BadInput, PopreelError, Unavailable
+from packager.edits import Edits
 from popreel.client.api import exchange
 from popreel.client.retry import patiently
 from popreel.errors import Refused
@@ -62,6 +63,9 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     description: str = ""
     hashtags: tuple[str, ...] = ()
     visibility: Visibility = Visibility.PUBLIC
+    music_id: str | None = None
+    partner_id: str | None = None
+    edits: Edits | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -58,12 +59,7 @@ async def uploader_of(services: Services, user: str) -> AsyncIterator[Uploader]:
 
 def _described(description: Description, file: Path) -> Description:
     title = description.title or file.stem.replace("_", " ").replace("-", " ")
-    return Description(
-        title=title[:150],
-        description=description.description,
-        hashtags=description.hashtags,
-        visibility=description.visibility,
-    )
+    return msgspec.structs.replace(description, title=title[:150])
 
 
 def progress_bars(out: Console, *, quiet: bool) -> Bars:

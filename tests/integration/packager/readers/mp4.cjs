@@ -22,6 +22,7 @@ function track(file, info, bytes) {
     codec: info.codec,
     type: info.type,
     timescale: info.timescale,
+    begins: info.edits ? info.edits[0].media_time : 0, // the edit list takes the encoder's reordering delay off
     width: info.track_width,
     height: info.track_height,
     samples: file.getTrackSamplesInfo(info.id).map((s) => ({
