@@ -220,7 +220,7 @@ class VideoStore:
                 return None
             video = video_of(row)
             if video.state is VideoState.READY:
-                # no news: one more rung, or another worker's revision of the same upload taking over from a killed one's
+                # no news: one more rung, or the revision of another worker that took over the same upload
                 news = was is None or was < original_revision(video.original_key or "")
                 await announce_ready(connection, video, creator, news=news)
             else:
