@@ -220,9 +220,13 @@ class ObjectStore:
         await self._call(lambda: self._client.delete_object(Bucket=self._bucket, Key=key), gone=None)
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove every object under `prefix` ("videos/ab/123/"); returns how many. Idempotent."""
+        """Remove every object under `prefix` ("videos/ab/123/") and uploads nobody completed; returns how many objects.
+
+        Idempotent.
+        """
         assert prefix.endswith("/"), prefix
         assert prefix.count("/") >= 3, f"{prefix} could cover more than one video"
+        await self.abort_multiparts(prefix)
         keys = [info.key for info in await self.list_prefix(prefix)]
 
         def remove(batch: list[str]) -> None:
@@ -237,10 +241,12 @@ class ObjectStore:
 
     # -- multipart
 
-    async def create_multipart(self, key: str, *, content_type: str) -> str:
+    async def create_multipart(self, key: str, *, content_type: str, cache_control: str = "") -> str:
         """Begin a multipart upload; returns its id."""
         answer = await self._call(
-            lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)
+            lambda: self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, ContentType=content_type, CacheControl=cache_control
+            )
         )
         return answer["UploadId"]
 
@@ -272,6 +278,23 @@ class ObjectStore:
         await self._call(
             lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id), gone=None
         )
+
+    async def multipart_uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """(key, upload id) of every multipart upload under `prefix` that is neither complete nor aborted."""
+
+        def listing() -> list[tuple[str, str]]:
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
+            return [(upload["Key"], upload["UploadId"]) for page in pages for upload in page.get("Uploads", [])]
+
+        # look-alikes of S3 may give neighbours too
+        return [upload for upload in await self._call(listing) if upload[0].startswith(prefix)]
+
+    async def abort_multiparts(self, prefix: str) -> int:
+        """Drop every multipart upload under `prefix` that nobody completed; returns how many. Idempotent."""
+        found = await self.multipart_uploads(prefix)
+        for key, upload_id in found:
+            await self.abort_multipart(key, upload_id)
+        return len(found)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
         """URL for a client to PUT one part straight to the store."""

@@ -26,16 +26,18 @@ from origin.lifecycle.video_store import SWEEP_JOB, VideoStore
 from origin.media.answers import changes_within_revision, content_type
 from origin.metrics import WorkerMetrics
 from origin.packaging.embedding import Embedding
+from origin.packaging.growing import GrowingFile
 from origin.packaging.materials import MaterialFetcher
 from origin.packaging.scratch import Scratch
 from packager.edits import Edits
 from packager.errors import PackagingFailed, RefusedInput
-from packager.events import Analysis, Completed, Event, FileReady, Playable, Progress, RungReady
+from packager.events import Analysis, Completed, Event, FileGrew, FileReady, Playable, Progress, RungReady
 from packager.limits import Limits
 
 _log = logging.getLogger(__name__)
 _PROGRESS_EVERY_S = 0.5
 _UPLOADS_AT_ONCE = 4
+_IMMUTABLE = "public, max-age=31536000, immutable"
 
 Package = Callable[..., AsyncIterator[Event]]
 """`packager.package`; an argument so that a test can hand in a shorter encoder."""
@@ -130,6 +132,7 @@ class _Publishing:
     started_s: float = field(default_factory=time.monotonic)
     _uploads: set[asyncio.Task[None]] = field(default_factory=set)
     _late: dict[str, FileReady] = field(default_factory=dict)
+    _growing: dict[str, tuple[GrowingFile, asyncio.Task[None]]] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_UPLOADS_AT_ONCE))
     _embedding: asyncio.Task[None] | None = None
     _progress_s: float = 0.0
@@ -138,6 +141,8 @@ class _Publishing:
         match event:
             case Progress():
                 await self._progress(event)
+            case FileGrew():
+                self._file_grew(event)
             case FileReady():
                 self._file_ready(event)
             case Analysis():
@@ -168,21 +173,43 @@ class _Publishing:
         if not wanted:
             raise Superseded
 
+    def _file_grew(self, event: FileGrew) -> None:
+        if event.name not in self._growing:
+            growing = GrowingFile(
+                objects=self.pipeline.objects,
+                key=self._key(event.name),
+                path=self.out / event.name,
+                content_type=content_type(event.name),
+                cache_control=_IMMUTABLE,
+                slots=self._slots,
+            )
+            self._growing[event.name] = growing, self.tasks.create_task(growing.run())
+        self._growing[event.name][0].grew(event.size_bytes, event.final_from)
+
     def _file_ready(self, event: FileReady) -> None:
-        if changes_within_revision(event.name):
+        if event.name in self._growing:
+            growing, task = self._growing[event.name]
+            growing.finished(event.size_bytes)
+            self._await_before_publishing(task)  # only now: one that still grows ends by events not read yet
+        elif changes_within_revision(event.name):
             self._late[event.name] = event  # names the others: goes up after them
-            return
-        task = self.tasks.create_task(self._upload(event))
-        self._uploads.add(task)
-        task.add_done_callback(self._uploads.discard)
+        else:
+            self._await_before_publishing(self.tasks.create_task(self._upload(event)))
+
+    def _await_before_publishing(self, upload: asyncio.Task[None]) -> None:
+        self._uploads.add(upload)
+        upload.add_done_callback(self._uploads.discard)
+
+    def _key(self, name: str) -> str:
+        return revision_prefix(self.video.id, self.video.revision) + name
 
     async def _upload(self, event: FileReady) -> None:
         async with self._slots:
             await self.pipeline.objects.put_file(
-                revision_prefix(self.video.id, self.video.revision) + event.name,
+                self._key(event.name),
                 self.out / event.name,
                 content_type=event.content_type or content_type(event.name),
-                cache_control="public, max-age=31536000, immutable",
+                cache_control=_IMMUTABLE,
             )
 
     async def _uploaded(self) -> None:
