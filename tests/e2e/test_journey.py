@@ -87,6 +87,15 @@ async def uploads_and_finds_it_on_the_own_profile(page: Page, username: str) -> 
     await expect(page.get_by_role("paragraph").filter(has_text=f"@{username}")).to_be_visible()
     await page.get_by_role("link", name=re.compile("A moment in the park")).click()
     await wait_until_playing(page)
+    await renames_it(page)
+
+
+async def renames_it(page: Page) -> None:
+    await page.goto(page.url.split("/v/")[0] + "/studio")
+    await page.get_by_role("button", name="Edit video: A moment in the park").click()
+    await page.get_by_role("dialog").get_by_label("Title").fill("A minute in the park")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("link", name="A minute in the park")).to_be_visible()
 
 
 async def test_what_is_refused_is_said_in_place(visit: Visit) -> None:

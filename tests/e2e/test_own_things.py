@@ -74,15 +74,54 @@ async def test_a_viewer_is_told_why_a_video_is_here(visit: Visit) -> None:
 
 
 async def test_what_happened_is_in_the_inbox(visit: Visit, catalogue: Catalogue) -> None:
+    username = await sign_up(visit.page, visit.url)
+    await asks_to_follow(visit, catalogue, username)
+    await opens_the_inbox_with_news(visit)
+    await expect(visit.page.get_by_text("tomas follows you")).to_be_visible()
+
+
+async def test_a_private_account_decides_who_follows(visit: Visit, catalogue: Catalogue) -> None:
     page = visit.page
     username = await sign_up(page, visit.url)
+    await visit.open("/settings")
+    async with page.expect_response("**/api/v1/users/me") as changed:
+        await page.get_by_label("Private account").check()
+    assert (await changed.value).ok
+    await asks_to_follow(visit, catalogue, username)
+    await opens_the_inbox_with_news(visit)
+    await expect(page.get_by_text("tomas asks to follow you")).to_be_visible()
+    await page.get_by_role("button", name="Accept").click()
+    await expect(page.get_by_text("Accepted", exact=True)).to_be_visible()
+    await visit.open(f"/@{username}")
+    await page.get_by_role("button", name=re.compile("Followers$")).click()
+    await expect(page.get_by_role("dialog").get_by_text("@tomas")).to_be_visible()
+
+
+async def test_who_is_blocked_is_listed_and_let_back(visit: Visit) -> None:
+    page = visit.page
+    await sign_up(page, visit.url)
+    await visit.open("/@tomas")
+    await page.get_by_role("button", name="Options").click()
+    await page.get_by_role("button", name=re.compile("^Block")).click()
+    await expect(page.get_by_text("tomas is blocked.")).to_be_visible()
+    await visit.open("/settings")
+    await page.get_by_role("button", name="Blocked and muted").click()
+    await page.get_by_role("button", name="Undo: tomas").click()
+    await expect(page.get_by_text("Nobody yet")).to_be_visible()
+    visit.complaints.clear()  # a blocked person's profile may answer 404 to the page behind
+
+
+async def asks_to_follow(visit: Visit, catalogue: Catalogue, username: str) -> None:
     user = await (await visit.context.request.get(f"{visit.url}/api/v1/users/@{username}")).json()
     headers = {"Authorization": f"Bearer {catalogue.platform.token('tomas')}"}
     reply = await visit.context.request.post(f"{visit.url}/api/v1/users/{user['id']}/follow", headers=headers)
-    assert reply.ok
-    async with page.expect_response("**/api/v1/notifications?*") as told:
+    assert reply.ok, await reply.text()
+
+
+async def opens_the_inbox_with_news(visit: Visit) -> None:
+    """Notices are written by the origin within a moment."""
+    async with visit.page.expect_response("**/api/v1/notifications?*") as told:
         await visit.open("/inbox")
-    while not (await (await told.value).json())["notifications"]:  # written by the origin within a moment
-        async with page.expect_response("**/api/v1/notifications?*") as told:
-            await page.reload()
-    await expect(page.get_by_text("tomas follows you")).to_be_visible()
+    while not (await (await told.value).json())["notifications"]:
+        async with visit.page.expect_response("**/api/v1/notifications?*") as told:
+            await visit.page.reload()

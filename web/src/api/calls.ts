@@ -1,7 +1,7 @@
 /** Every API call the app makes, by name. Shapes come from the services' documents (api/schema, `npm run client`). */
 import { call, download } from "./http";
 import { request } from "./typed";
-import type { AvatarView, Completion, LibrarySound, Registration, SoundPage, UploadParts, VideoPage } from "./types";
+import type { AvatarView, Completion, LibrarySound, Registration, SoundPage, UploadParts, VideoChange, VideoPage } from "./types";
 
 const PAGE = 30;
 type Cursor = string | null;
@@ -19,6 +19,8 @@ export const api = {
     request("post", "/api/v1/feed/controls", { body }),
 
   video: (id: string) => request("get", "/api/v1/videos/{id}", { path: { id } }),
+  updateVideo: (id: string, body: VideoChange) => request("patch", "/api/v1/videos/{id}", { path: { id }, body }),
+  reprocess: (id: string) => request("post", "/api/v1/videos/{id}/reprocess", { path: { id } }),
   deleteVideo: (id: string) => request("delete", "/api/v1/videos/{id}", { path: { id } }),
   like: (id: string, on: boolean) => request(on ? "post" : "delete", "/api/v1/videos/{id}/like", { path: { id } }),
   bookmark: (id: string, on: boolean) => request(on ? "post" : "delete", "/api/v1/videos/{id}/bookmark", { path: { id } }),
@@ -41,6 +43,14 @@ export const api = {
   myLikes: (cursor: Cursor): Promise<VideoPage> => request("get", "/api/v1/users/me/likes", { query: { limit: PAGE, ...from(cursor) } }),
   myBookmarks: (cursor: Cursor): Promise<VideoPage> => request("get", "/api/v1/users/me/bookmarks", { query: { limit: PAGE, ...from(cursor) } }),
   follow: (userId: string, on: boolean) => request(on ? "post" : "delete", "/api/v1/users/{userId}/follow", { path: { userId } }),
+  acceptFollower: (userId: string) => request("post", "/api/v1/users/{userId}/follow/accept", { path: { userId } }),
+  /** Ends that one follows me, or declines that one asks to. */
+  removeFollower: (userId: string) => request("delete", "/api/v1/users/{userId}/follower", { path: { userId } }),
+  block: (userId: string, on: boolean) => request(on ? "post" : "delete", "/api/v1/users/{userId}/block", { path: { userId } }),
+  mute: (userId: string, on: boolean) => request(on ? "post" : "delete", "/api/v1/users/{userId}/mute", { path: { userId } }),
+  restrictions: () => request("get", "/api/v1/users/me/restrictions", {}),
+  people: (userId: string, side: "followers" | "following", cursor: Cursor) =>
+    request("get", `/api/v1/users/{userId}/${side}`, { path: { userId }, query: { limit: PAGE, ...from(cursor) } }),
   updateMe: (body: { displayName?: string; bio?: string; private?: boolean }) => request("patch", "/api/v1/users/me", { body }),
   deleteMe: (password: string) => request("post", "/api/v1/users/me/delete", { body: { password } }),
   /** Everything kept about this account, one JSON object a line. */
@@ -67,6 +77,8 @@ export const api = {
   /** The ticket names the address, so it is not one of the documents' paths. */
   uploadParts: (uploadUrl: string) => call<UploadParts>("GET", uploadUrl),
   completeUpload: (id: string, body: Completion) => request("post", "/api/v1/videos/{id}/upload/complete", { path: { id }, body }),
+  captions: (id: string) => request("get", "/api/v1/videos/{id}/captions", { path: { id } }),
+  removeCaptions: (id: string, lang: string) => request("delete", "/api/v1/videos/{id}/captions/{lang}", { path: { id, lang } }),
   /** WebVTT text of one language, in place of what was there. */
   putCaptions: (id: string, lang: string, text: string) =>
     call<void>("PUT", `/api/v1/videos/${encodeURIComponent(id)}/captions/${encodeURIComponent(lang)}`, { raw: text, contentType: "text/vtt; charset=utf-8" }),

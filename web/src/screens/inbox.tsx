@@ -84,18 +84,38 @@ function NoticeLine({ notice }: { notice: Notice }) {
   const failed = notice.kind === "video-failed";
   const to = failed ? "/studio" : videoId ? links.video(videoId) : who ? links.profile(who.username) : "/inbox";
   return (
-    <a href={to} class={notice.read ? "" : "is-unread"}>
-      {who ? (
-        <Avatar user={who} size={48} />
-      ) : (
-        <span class="notice-icon">
-          {failed ? <CircleAlert size={22} aria-hidden="true" /> : <Bell size={22} aria-hidden="true" />}
+    <>
+      <a href={to} class={notice.read ? "" : "is-unread"}>
+        {who ? (
+          <Avatar user={who} size={48} />
+        ) : (
+          <span class="notice-icon">
+            {failed ? <CircleAlert size={22} aria-hidden="true" /> : <Bell size={22} aria-hidden="true" />}
+          </span>
+        )}
+        <span>
+          <strong dir="auto">{words}</strong>
+          <small>{[reason, ago(notice.createdAtMs)].filter(Boolean).join(" · ")}</small>
         </span>
-      )}
-      <span>
-        <strong dir="auto">{words}</strong>
-        <small>{[reason, ago(notice.createdAtMs)].filter(Boolean).join(" · ")}</small>
-      </span>
-    </a>
+      </a>
+  {notice.kind === "follow-request" && userId && <RequestActs userId={userId} />}
+    </>
+  );
+}
+
+/** Accept or decline, once. */
+function RequestActs({ userId }: { userId: string }) {
+  const [done, setDone] = useState<Key | null>(null);
+  if (done) return <small class="request-done">{t(done)}</small>;
+  const act = (asked: Promise<unknown>, word: Key): void => void asked.then(() => setDone(word), tell);
+  return (
+    <div class="request-acts">
+      <button type="button" class="button primary" onClick={() => act(api.acceptFollower(userId), "requestAccepted")}>
+        {t("accept")}
+      </button>
+      <button type="button" class="button" onClick={() => act(api.removeFollower(userId), "requestDeclined")}>
+        {t("decline")}
+      </button>
+    </div>
   );
 }

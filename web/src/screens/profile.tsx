@@ -1,16 +1,20 @@
 /** A creator's page: who, how many, follow, and their videos. */
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { BadgeCheck, Bookmark, Clapperboard, CloudOff, Heart, Settings, UserX } from "lucide-preact";
+import { BadgeCheck, Ban, BellOff, Bookmark, Clapperboard, CloudOff, Ellipsis, Heart, Settings, UserX } from "lucide-preact";
 import { api } from "../api/calls";
 import { Problem } from "../api/http";
 import type { User } from "../api/types";
-import { followed, setFollow } from "../feed/engagement";
+import { followed, setFollow, tell } from "../feed/engagement";
 import { FeedList, type FetchBatch } from "../feed/feed_list";
 import { count, type Key, t } from "../i18n/i18n";
 import { Avatar } from "../parts/avatar";
+import { PeopleSheet } from "../parts/people_sheet";
+import { Sheet } from "../parts/sheet";
 import { Note, Retry, Spinner } from "../parts/states";
+import { toast } from "../parts/toast";
 import { VideoGrid } from "../parts/video_grid";
 import type { Match } from "../routing/router";
+import { withAccount } from "../session/gate";
 import { me } from "../session/session";
 
 export function ProfileScreen({ match }: { match: Match }) {
@@ -24,10 +28,10 @@ export function ProfileScreen({ match }: { match: Match }) {
   useEffect(load, [name, me.value?.id]);
   if (problem) return <Retry icon={UserX} title={t("profileMissing")} hint={problem.message} onRetry={load} />;
   if (!user) return <Spinner />;
-  return <Profile user={user} />;
+  return <Profile user={user} onChange={load} />;
 }
 
-function Profile({ user }: { user: User }) {
+function Profile({ user, onChange }: { user: User; onChange: () => void }) {
   const mine = me.value?.id === user.id;
   const [tab, setTab] = useState<Tab>("videos");
   const list = useMemo(() => listOf(tab, user.id), [tab, user.id]);
@@ -47,7 +51,16 @@ function Profile({ user }: { user: User }) {
             </p>
           )}
         </div>
-        <div class="profile-acts">{mine ? <OwnActs /> : <FollowButton user={user} />}</div>
+        <div class="profile-acts">
+          {mine ? (
+            <OwnActs />
+          ) : (
+            <>
+              <FollowButton user={user} />
+              <MoreActs user={user} onChange={onChange} />
+            </>
+          )}
+        </div>
       </header>
       <Figures user={user} />
       {mine ? <Tabs chosen={tab} onChoose={setTab} /> : <h2 class="section-title">{t("videos")}</h2>}
@@ -112,22 +125,62 @@ function FollowButton({ user }: { user: User }) {
   );
 }
 
+/** Mute and block, for everybody's profile but one's own. */
+function MoreActs({ user, onChange }: { user: User; onChange: () => void }) {
+  const [open, setOpen] = useState(false);
+  const act = (asked: Promise<unknown>, done: Key): void => {
+    asked.then(() => (toast(t(done, { name: user.displayName || user.username })), onChange()), tell);
+    setOpen(false);
+  };
+  return (
+    <>
+      <button type="button" class="icon-button" aria-label={t("options")} onClick={() => withAccount(() => setOpen(true))}>
+        <Ellipsis aria-hidden="true" />
+      </button>
+      {open && (
+        <Sheet title={`@${user.username}`} onClose={() => setOpen(false)} class="sheet-small">
+          <button type="button" class="option-row" onClick={() => act(api.mute(user.id, true), "mutedName")}>
+            <BellOff size={20} aria-hidden="true" />
+            <span>
+              {t("muteUser")}
+              <small>{t("muteUserHint")}</small>
+            </span>
+          </button>
+          <button type="button" class="option-row is-danger" onClick={() => act(api.block(user.id, true), "blockedName")}>
+            <Ban size={20} aria-hidden="true" />
+            <span>
+              {t("blockUser")}
+              <small>{t("blockUserHint")}</small>
+            </span>
+          </button>
+        </Sheet>
+      )}
+    </>
+  );
+}
+
 function Figures({ user }: { user: User }) {
+  const [side, setSide] = useState<"followers" | "following" | null>(null);
   const change = followed.value.get(user.id);
   const before = user.followedByMe ?? false;
   const shift = change === undefined || change === before ? 0 : change ? 1 : -1;
-  const figures: [number, string][] = [
-    [user.followingCount ?? 0, t("followingWord")],
-    [(user.followerCount ?? 0) + shift, t("followersWord")],
-    [user.likeCount ?? 0, t("likesWord")],
+  const people: ["followers" | "following", number, Key][] = [
+    ["following", user.followingCount ?? 0, "followingWord"],
+    ["followers", (user.followerCount ?? 0) + shift, "followersWord"],
   ];
   return (
     <ul class="figures">
-      {figures.map(([value, word]) => (
-        <li key={word}>
-          <strong>{count(value)}</strong> {word}
+      {people.map(([which, value, word]) => (
+        <li key={which}>
+          <button type="button" onClick={() => setSide(which)}>
+            <strong>{count(value)}</strong> {t(word)}
+          </button>
         </li>
       ))}
+      <li>
+        <strong>{count(user.likeCount ?? 0)}</strong> {t("likesWord")}
+      </li>
+      {side && <PeopleSheet userId={user.id} side={side} onClose={() => setSide(null)} />}
     </ul>
   );
 }

@@ -1,7 +1,7 @@
 /** Looks, language, playback, privacy, data and the account itself. */
 import { useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import { Camera, Download, LogOut, MonitorSmartphone, RotateCcw, Smile, Trash2 } from "lucide-preact";
+import { Ban, Camera, Download, LogOut, MonitorSmartphone, RotateCcw, Smile, Trash2 } from "lucide-preact";
 import { api } from "../api/calls";
 import type { AvatarView } from "../api/types";
 import { tell } from "../feed/engagement";
@@ -14,6 +14,7 @@ import { navigate } from "../routing/router";
 import { prefer, preferences, type Saver, type Theme } from "../session/preferences";
 import { forgetSession, me, refreshToken, updateMe } from "../session/session";
 import { forgetFeeds } from "./feeds";
+import { RestrictionsSheet } from "./restrictions";
 
 export function SettingsScreen() {
   const user = me.value;
@@ -44,6 +45,7 @@ function Group({ title, children }: { title: string; children: ComponentChildren
 }
 
 function ProfileGroup() {
+  const [listing, setListing] = useState(false);
   const user = me.value!;
   const save = (event: SubmitEvent): void => {
     event.preventDefault();
@@ -78,6 +80,11 @@ function ProfileGroup() {
       </Group>
       <Group title={t("privacy")}>
         <Toggle label={t("privateAccount")} hint={t("privateAccountHint")} on={user.private ?? false} onChange={setPrivate} />
+        <button type="button" class="option-row" onClick={() => setListing(true)}>
+          <Ban size={20} aria-hidden="true" />
+          <span>{t("blockedAndMuted")}</span>
+        </button>
+        {listing && <RestrictionsSheet onClose={() => setListing(false)} />}
       </Group>
     </>
   );

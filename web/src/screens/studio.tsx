@@ -1,6 +1,6 @@
 /** Own videos with their state, and a place for the numbers to come. */
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { ChartColumn, Clapperboard, CloudOff, Trash2 } from "lucide-preact";
+import { ChartColumn, Clapperboard, CloudOff, Pencil, Trash2 } from "lucide-preact";
 import { api } from "../api/calls";
 import type { FeedItem } from "../api/types";
 import { tell } from "../feed/engagement";
@@ -11,6 +11,7 @@ import { Sheet } from "../parts/sheet";
 import { Note, Retry, Spinner } from "../parts/states";
 import { links } from "../routing/router";
 import { me } from "../session/session";
+import { EditVideo } from "./edit_video";
 import { SignInFirst } from "./sign_in_first";
 
 export function StudioScreen() {
@@ -35,6 +36,7 @@ export function StudioScreen() {
 function OwnVideos({ userId }: { userId: string }) {
   const list = useMemo(() => new FeedList((cursor) => api.userVideos(userId, cursor), "profile", false), [userId]);
   const [doomed, setDoomed] = useState<FeedItem | null>(null);
+  const [edited, setEdited] = useState<FeedItem | null>(null);
   useEffect(() => void list.more(), [list]);
   if (list.problem.value) return <Retry icon={CloudOff} title={t("feedFailed")} hint={list.problem.value.message} onRetry={() => void list.retry()} />;
   if (list.exhausted.value && list.items.value.length === 0)
@@ -50,7 +52,7 @@ function OwnVideos({ userId }: { userId: string }) {
       <ul class="own-videos">
         {list.items.value.map((item) => (
           <li key={item.id}>
-            <OwnVideoLine item={item} onDelete={() => setDoomed(item)} />
+            <OwnVideoLine item={item} list={list} onEdit={() => setEdited(item)} onDelete={() => setDoomed(item)} />
           </li>
         ))}
       </ul>
@@ -60,12 +62,16 @@ function OwnVideos({ userId }: { userId: string }) {
           {t("more")}
         </button>
       )}
+      {edited && <EditVideo item={edited} list={list} onClose={() => setEdited(null)} />}
       {doomed && <DeleteSheet item={doomed} list={list} onClose={() => setDoomed(null)} />}
     </>
   );
 }
 
-function OwnVideoLine({ item, onDelete }: { item: FeedItem; onDelete: () => void }) {
+type LineProps = { item: FeedItem; list: FeedList; onEdit: () => void; onDelete: () => void };
+
+function OwnVideoLine({ item, list, onEdit, onDelete }: LineProps) {
+  const again = (): void => void api.reprocess(item.id).then(({ status: now }) => list.patch(item.id, { status: now }), tell);
   const status = item.status ?? "ready";
   const key = `status_${status}`;
   return (
@@ -82,7 +88,15 @@ function OwnVideoLine({ item, onDelete }: { item: FeedItem; onDelete: () => void
         </small>
         <span class={`badge badge-${status}`}>{key in en ? t(key as Key) : status}</span>
         {(status === "failed" || status === "blocked") && <Reason id={item.id} />}
+        {status === "failed" && (
+          <button type="button" class="text-button" onClick={again}>
+            {t("processAgain")}
+          </button>
+        )}
       </div>
+      <button type="button" class="icon-button" aria-label={`${t("editVideo")}: ${item.title}`} onClick={onEdit}>
+        <Pencil size={20} aria-hidden="true" />
+      </button>
       <button type="button" class="icon-button" aria-label={`${t("delete")}: ${item.title}`} onClick={onDelete}>
         <Trash2 size={20} aria-hidden="true" />
       </button>

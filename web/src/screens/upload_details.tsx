@@ -6,6 +6,7 @@ import { Problem } from "../api/http";
 import { t } from "../i18n/i18n";
 import { type ChosenPartner, type ChosenSound, type Edit, editsOf, UNTOUCHED } from "../upload/edit";
 import type { Facts } from "../upload/inspect";
+import { hashtagsIn, VISIBILITIES } from "../upload/words";
 import type { Sending } from "./upload";
 import { CaptionFiles, type CaptionFile } from "./upload_captions";
 import { Preview, Shaping } from "./upload_shaping";
@@ -22,14 +23,6 @@ type Props = {
   partner: ChosenPartner | null;
   onPost: (details: Completion, captions: CaptionFile[]) => Promise<void>;
 };
-
-const VISIBILITIES = [["public", "public"], ["followers", "followersOnly"], ["unlisted", "unlisted"], ["private", "private"]] as const;
-
-/** Pure: "#A, b c" -> ["a", "b", "c"], without doubles, at most 30. */
-export function hashtagsIn(text: string): string[] {
-  const words = text.split(/[\s,#]+/).map((word) => word.trim().toLowerCase().replace(/[^\p{L}\p{N}_]/gu, ""));
-  return [...new Set(words.filter(Boolean))].slice(0, 30);
-}
 
 export function UploadDetails({ file, url, facts, sending, sound, partner, onRetry, onChange, onPost }: Props) {
   const durationS = (facts?.durationMs ?? 0) / 1000;
