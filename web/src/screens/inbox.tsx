@@ -98,7 +98,7 @@ function NoticeLine({ notice }: { notice: Notice }) {
           <small>{[reason, ago(notice.createdAtMs)].filter(Boolean).join(" · ")}</small>
         </span>
       </a>
-  {notice.kind === "follow-request" && userId && <RequestActs userId={userId} />}
+      {notice.kind === "follow-request" && userId && <RequestActs userId={userId} />}
     </>
   );
 }
