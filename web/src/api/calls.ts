@@ -72,6 +72,7 @@ export const api = {
   soundOf: (videoId: string): Promise<LibrarySound> => request("post", "/api/v1/videos/{id}/sound", { path: { id: videoId } }),
   sound: (soundId: string): Promise<LibrarySound> => request("get", "/api/v1/sounds/{soundId}", { path: { soundId } }),
 
+  uploadLimits: () => request("get", "/api/v1/videos/upload/limits", {}),
   initUpload: (filename: string, filesize: number, durationMs: number) =>
     request("post", "/api/v1/videos/upload/init", { body: { filename, filesize, durationMs } }),
   /** The ticket names the address, so it is not one of the documents' paths. */

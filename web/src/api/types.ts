@@ -33,6 +33,7 @@ export type CaptionTrack = OriginShape["CaptionView"];
 export type UploadParts = OriginShape["ReceivedParts"];
 export type Edits = Partial<OriginShape["Edits"]>;
 export type Completion = Omit<Partial<OriginShape["Completion"]>, "edits"> & { edits?: Edits | null };
+export type UploadLimits = OriginShape["UploadLimits"];
 export type VideoChange = OriginShape["VideoChange"];
 export type Restriction = OriginShape["RestrictionView"];
 export type VideoStatus = OriginShape["VideoStatus"];

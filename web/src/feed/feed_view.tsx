@@ -17,7 +17,9 @@ const MOUNTED = 2;
 /** At the end of what there is, look again this often. */
 const ASK_AGAIN_MS = 4_000;
 
-type Props = { list: FeedList; startAt?: number; empty?: { title: string; hint: string }; onItem?: (id: string) => void };
+/** What stands where nothing is to be shown, and where to go instead. */
+type Empty = { title: string; hint: string; link?: { href: string; label: string } };
+type Props = { list: FeedList; startAt?: number; empty?: Empty; onItem?: (id: string) => void };
 
 export function FeedView({ list, startAt = 0, empty, onItem }: Props) {
   const deck = useMemo(() => new Deck(list.source), [list]);
@@ -107,11 +109,16 @@ function feedRole(list: FeedList) {
   return { role: "feed", "aria-label": t("feedLabel"), "aria-busy": list.loading.value } as const;
 }
 
-function FeedState({ list, empty }: { list: FeedList; empty?: { title: string; hint: string } }) {
+function FeedState({ list, empty }: { list: FeedList; empty?: Empty }) {
   if (list.problem.value) return <Retry icon={CloudOff} title={t("feedFailed")} hint={list.problem.value.message} onRetry={() => void list.retry()} />;
   if (list.loading.value) return <Spinner />;
   return (
     <Note icon={Sparkles} title={empty?.title ?? t("feedEmpty")} hint={empty?.hint ?? t("feedEmptyHint")}>
+      {empty?.link && (
+        <a class="button primary" href={empty.link.href}>
+          {empty.link.label}
+        </a>
+      )}
       <button type="button" class="button" onClick={() => void list.retry()}>
         {t("tryAgain")}
       </button>

@@ -69,3 +69,10 @@ export function languageName(tag: string): string {
     return tag;
   }
 }
+
+/** A number of bytes in the largest unit that leaves a whole part. */
+export function size(bytes: number): string {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  return new Intl.NumberFormat(language.value, { style: "unit", unit: units[step]!, maximumFractionDigits: 1 }).format(bytes / 1000 ** step);
+}

@@ -65,7 +65,7 @@ export function FollowingScreen() {
         key={me.value?.id ?? ""}
         list={list}
         startAt={positions.following}
-        empty={{ title: t("followingEmpty"), hint: t("followingEmptyHint") }}
+        empty={{ title: t("followingEmpty"), hint: t("followingEmptyHint"), link: { href: "/discover", label: t("discover") } }}
         onItem={(id) => remember("following", list, id)}
       />
     </>

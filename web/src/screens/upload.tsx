@@ -1,6 +1,5 @@
 /** Posting a video: choose, shape and describe while the bytes already travel, then watch it go live. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { CircleAlert, CloudUpload, RotateCcw } from "lucide-preact";
 import { api } from "../api/calls";
 import type { Completion } from "../api/types";
 import { Problem } from "../api/http";
@@ -17,6 +16,7 @@ import { sendFile } from "../upload/transfer";
 import { Processing } from "./upload_processing";
 import type { CaptionFile } from "./upload_captions";
 import { UploadDetails } from "./upload_details";
+import { DropZone } from "./upload_drop";
 import { chosenOf } from "./upload_sound";
 
 type Chosen = { file: File; url: string; facts: Facts | null };
@@ -144,77 +144,4 @@ async function openDraft(file: File, facts: Facts | null): Promise<Draft> {
   const draft = { videoId, uploadUrl, chunkSize, name: file.name, size: file.size, lastModified: file.lastModified, share: 0 };
   keepDraft(draft);
   return draft;
-}
-
-function DropZone({ onFile }: { onFile: (file: File) => void }) {
-  const [over, setOver] = useState(false);
-  const [wrong, setWrong] = useState(false);
-  const [draft, setDraft] = useState(readDraft);
-  const input = useRef<HTMLInputElement>(null);
-  const take = (file: File | undefined): void => {
-    if (!file) return;
-    const plausible = file.type === "" || file.type.startsWith("video/") || /\.(mkv|mov|avi|ts|m4v)$/i.test(file.name);
-    setWrong(!plausible);
-    if (plausible) onFile(file);
-  };
-  return (
-    <>
-      {draft && (
-        <div class="resume">
-          <RotateCcw size={22} aria-hidden="true" />
-          <div>
-            <strong dir="auto">{t("resumeUpload", { name: draft.name })}</strong>
-            <small>{t("resumeHint", { percent: Math.floor(draft.share * 100) })}</small>
-          </div>
-          <button
-            type="button"
-            class="text-button"
-            onClick={() => {
-              void api.deleteVideo(draft.videoId).catch(() => undefined); // an unfinished upload also expires by itself
-              keepDraft(null);
-              setDraft(null);
-            }}
-          >
-            {t("discardUpload")}
-          </button>
-        </div>
-      )}
-      <div
-        class={`drop-zone ${over ? "is-over" : ""}`}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={(event) => {
-          event.preventDefault();
-          setOver(false);
-          take(event.dataTransfer?.files[0]);
-        }}
-      >
-        <span class="drop-icon">
-          <CloudUpload size={44} strokeWidth={1.6} aria-hidden="true" />
-        </span>
-        <h2>{t("uploadDrop")}</h2>
-        <p>{t("uploadHint")}</p>
-        <button type="button" class="button primary" onClick={() => input.current?.click()}>
-          {t("chooseFile")}
-        </button>
-        <input
-          ref={input}
-          type="file"
-          class="visually-hidden"
-          tabIndex={-1}
-          aria-label={t("chooseFile")}
-          accept="video/*,.mkv,.mov,.ts"
-          onChange={(event) => take(event.currentTarget.files?.[0])}
-        />
-        {wrong && (
-          <p class="form-problem" role="alert">
-            <CircleAlert size={18} aria-hidden="true" /> {t("notAVideo")}
-          </p>
-        )}
-      </div>
-    </>
-  );
 }
