@@ -84,6 +84,7 @@ async def test_the_bytes_a_feed_item_promises_hold_the_first_fragment(origin: Or
     start = video["start"]
     status, prefix = await origin.call("GET", start["mp4Url"], headers={"Range": f"bytes=0-{start['prefixBytes'] - 1}"})
     assert (status, len(prefix)) == (206, start["prefixBytes"])
+    assert start["codecs"].startswith("avc1.")
     assert prefix[4:8] == b"ftyp"
     assert b"moof" in prefix
     assert f'URI="/videos/us-east/{video_id}/r1/' in start["playlist"]

@@ -169,18 +169,20 @@ function Figures({ user }: { user: User }) {
     ["followers", (user.followerCount ?? 0) + shift, "followersWord"],
   ];
   return (
-    <ul class="figures">
-      {people.map(([which, value, word]) => (
-        <li key={which}>
-          <button type="button" onClick={() => setSide(which)}>
-            <strong>{count(value)}</strong> {t(word)}
-          </button>
+    <>
+      <ul class="figures">
+        {people.map(([which, value, word]) => (
+          <li key={which}>
+            <button type="button" onClick={() => setSide(which)}>
+              <strong>{count(value)}</strong> {t(word)}
+            </button>
+          </li>
+        ))}
+        <li>
+          <strong>{count(user.likeCount ?? 0)}</strong> {t("likesWord")}
         </li>
-      ))}
-      <li>
-        <strong>{count(user.likeCount ?? 0)}</strong> {t("likesWord")}
-      </li>
+      </ul>
       {side && <PeopleSheet userId={user.id} side={side} onClose={() => setSide(null)} />}
-    </ul>
+    </>
   );
 }
