@@ -154,34 +154,44 @@ class _Towers:
         }
         self._popularity = np.zeros(len(start), np.float32)
         """Offset of each video in the softmax, in training only: what everybody likes is the popularity's business."""
-        self._optimiser = Adam([*self._net.values(), self._own, self._popularity])
+        self._optimiser = Adam(self.parameters)
+
+    @property
+    def parameters(self) -> list[Matrix]:
+        """In the order of `gradients`."""
+        return [*self._net.values(), self._own, self._popularity]
 
     def step(
         self, batch: list[_Window], shares: NDArray[np.float64], rng: np.random.Generator, *, rate: float
     ) -> float:
         """One step of Adam; the mean cross-entropy before it."""
+        loss, gradients = self.gradients(batch, shares, rng)
+        self._optimiser.step(gradients, rate=rate)
+        return loss
+
+    def gradients(
+        self, batch: list[_Window], shares: NDArray[np.float64], rng: np.random.Generator
+    ) -> tuple[float, list[Matrix]]:
+        """Mean cross-entropy of the batch, and its gradient by every parameter."""
         targets = np.concatenate([window.targets for window in batch])
         rows, correction = self._candidates(batch, targets, shares, rng)
         place = {int(row): at for at, row in enumerate(rows)}
-        keep = np.where(self._has[rows], rng.random(len(rows)) >= self._plan.id_dropout, True)
-        items = _Items(self._net, self._content[rows], self._has[rows], self._own[rows] * keep[:, None])
+        keep = np.where(self._has[rows], rng.random(len(rows)) >= self._plan.id_dropout, True)[:, None]
+        items = _Items(self._net, self._content[rows], self._has[rows], self._own[rows] * keep)
         at = [np.array([place[int(item)] for item in window.items]) for window in batch]
         users = _Users(self._net, batch, [items.unit[rows_of] for rows_of in at], rng, self._plan.dropout)
-        wanted = np.array([place[int(item)] for item in targets])
         scale = np.exp(self._net["scale"][0])
         cosines = users.unit @ items.unit.T
-        logits = scale * cosines + self._popularity[rows] - correction
-        loss, error = _cross_entropy(logits, wanted)
+        wanted = np.array([place[int(item)] for item in targets])
+        loss, error = _cross_entropy(scale * cosines + self._popularity[rows] - correction, wanted)
         gradient = users.backward(scale * (error @ items.unit))
         to_items = scale * (error.T @ users.unit)
         for rows_of, part in zip(at, users.to_items, strict=True):
             np.add.at(to_items, rows_of, part)
-        to_own = items.backward(to_items, gradient)
-        gradient["scale"] = np.array([scale * (error * cosines).sum()], np.float32)
         own, popularity = np.zeros_like(self._own), np.zeros_like(self._popularity)
-        own[rows], popularity[rows] = to_own * keep[:, None], error.sum(axis=0)
-        self._optimiser.step([*(gradient[name] for name in self._net), own, popularity], rate=rate)
-        return loss
+        own[rows], popularity[rows] = items.backward(to_items, gradient) * keep, error.sum(axis=0)
+        gradient["scale"] = np.array([scale * (error * cosines).sum()], np.float32)
+        return loss, [*(gradient[name] for name in self._net), own, popularity]
 
     def _candidates(
         self, batch: list[_Window], targets: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Generator
