@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -235,6 +236,7 @@ def train(
     seed: Annotated[int, typer.Option(help="The same log and seed give the same release.")] = 1,
 ) -> None:
     """Train the feed's model on what was watched here (or on two files); write it if it passes the gates."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: many small solves, slower on several threads
     from popreel.commands.train import export_log, export_parquet
     from popreel.commands.train import train as make
 
