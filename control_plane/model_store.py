@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from control_plane.errors import UnknownRelease
-from control_plane.rollout import to_stop, totals
+from control_plane.rollout import effects, to_stop, totals
 from foundation.stores.postgres import Connection, Server
 from foundation.wire.models import CANDIDATE, ReleaseView, Rollout, RolloutView, RolloutWish
 from foundation.wire.pops import PopHeartbeat
@@ -79,13 +79,15 @@ class ModelStore:
             row = await connection.fetchrow(_ROLLOUT)
             beats = await _heartbeats(connection)
             stopped = await connection.fetch("select label, reason from stopped_arms order by label")
+        sums = totals(beats)
         return RolloutView(
             rollout=Rollout(
                 serving=row["serving"], candidate=row["candidate"], share=row["share"], shadow=row["shadow"]
             ),
             changed_at_ms=row["at_ms"],
             reason=row["reason"],
-            tallies=totals(beats),
+            tallies=sums,
+            effects=effects(sums),
             stopped={line["label"]: line["reason"] for line in stopped},
         )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from foundation.wire.models import ArmTally
+from foundation.wire.models import ArmEffect, ArmTally
 from foundation.wire.pops import PopHeartbeat
-from inference.experiments import CONTROL, RunningMean, does_harm, joined
+from inference.experiments import CONTROL, RunningMean, does_harm, joined, running_effect
 
 
 def totals(heartbeats: Iterable[PopHeartbeat]) -> dict[str, ArmTally]:
@@ -33,6 +33,18 @@ def to_stop(heartbeats: Iterable[PopHeartbeat]) -> dict[str, str]:
         control = sums.get(f"{experiment}={CONTROL}")
         if arm != CONTROL and control is not None and does_harm(_mean(control), _mean(tally)):
             found.setdefault(label, f"mean watch quantile {tally.mean:.3f} against {control.mean:.3f} over all PoPs")
+    return found
+
+
+def effects(sums: Mapping[str, ArmTally]) -> dict[str, ArmEffect]:
+    """Every arm against the control of its experiment."""
+    found = {}
+    for label, tally in sums.items():
+        experiment, _, arm = label.partition("=")
+        control = sums.get(f"{experiment}={CONTROL}")
+        effect = running_effect(_mean(control), _mean(tally)) if arm != CONTROL and control is not None else None
+        if effect is not None:
+            found[label] = ArmEffect(difference=effect.difference, low=effect.low, high=effect.high)
     return found
 
 

@@ -127,15 +127,28 @@ def joined(parts: Iterable[RunningMean]) -> RunningMean:
     return total
 
 
-def does_harm(control: RunningMean, arm: RunningMean, *, least: int = 200, alpha: float = 0.001) -> bool:
-    """Is the arm's mean below control's by more than an always-valid interval allows? False while there is little data.
+def running_effect(control: RunningMean, arm: RunningMean, *, alpha: float = 0.05) -> Effect | None:
+    """Difference of means with an interval that stays valid however often one looks; None with fewer than two events.
 
     Events of one viewer depend on each other; the variance is doubled for that.
     """
-    if min(control.count, arm.count) < least:
-        return False
+    if min(control.count, arm.count) < 2:
+        return None
     variance = 2 * (control.variance / control.count + arm.variance / arm.count)
     effective = 1 / max(variance, 1e-12)
     mixture = 1000.0
     width = math.sqrt((effective + mixture) / effective**2 * math.log((effective + mixture) / (mixture * alpha**2)))
-    return arm.mean < control.mean - width
+    difference = arm.mean - control.mean
+    return Effect(
+        difference=difference,
+        low=difference - width,
+        high=difference + width,
+        relative=difference / control.mean if control.mean else 0.0,
+    )
+
+
+def does_harm(control: RunningMean, arm: RunningMean, *, least: int = 200, alpha: float = 0.001) -> bool:
+    """Is the arm's mean below control's by more than an always-valid interval allows? False while there is little
+    data."""
+    effect = running_effect(control, arm, alpha=alpha) if min(control.count, arm.count) >= least else None
+    return effect is not None and effect.high < 0

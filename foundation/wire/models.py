@@ -24,6 +24,14 @@ class ArmTally(Wire, frozen=True, kw_only=True):
     squares: float = 0.0
 
 
+class ArmEffect(Wire, frozen=True, kw_only=True):
+    """Mean watch quantile of an arm minus control's, with a 95 % interval that stays valid while one looks on."""
+
+    difference: float
+    low: float
+    high: float
+
+
 class Rollout(Wire, frozen=True, kw_only=True):
     """What every PoP is to serve. "" is what a PoP's own settings say."""
 
@@ -62,5 +70,7 @@ class RolloutView(Wire, frozen=True, kw_only=True):
     """Who or what changed it last."""
     tallies: dict[str, ArmTally] = msgspec.field(default_factory=dict)
     """By "experiment=arm", over all PoPs."""
+    effects: dict[str, ArmEffect] = msgspec.field(default_factory=dict)
+    """By label, of every arm that has a control to compare with."""
     stopped: dict[str, str] = msgspec.field(default_factory=dict)
     """Label of each arm that was stopped everywhere, and why."""

@@ -84,10 +84,12 @@ def print_rollout(context: Context, view: RolloutView) -> None:
         how = "in shadow" if now.shadow else f"for {now.share:.1%} of the viewers"
         out.print(f"candidate {now.candidate} {how}", markup=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("arm", "events", "mean watch quantile"):
+    for column in ("arm", "events", "mean watch quantile", "against control (95 %)"):
         table.add_column(column)
     for label, tally in view.tallies.items():
-        table.add_row(label, str(tally.events), f"{tally.mean:.3f}")
+        effect = view.effects.get(label)
+        against = f"{effect.difference:+.3f} [{effect.low:+.3f}, {effect.high:+.3f}]" if effect else ""
+        table.add_row(label, str(tally.events), f"{tally.mean:.3f}", against)
     if view.tallies:
         out.print(table)
     for label, reason in view.stopped.items():

@@ -134,7 +134,9 @@ async def test_a_candidate_is_fetched_served_to_its_share_and_promoted(
     assert set(arms[0]) == {"control", CANDIDATE}
     for pop in pops:
         await pop.beat()
-    tallies = (await ask(centre, "GET", "rollout"))["tallies"]
+    view = await ask(centre, "GET", "rollout")
+    tallies, effect = view["tallies"], view["effects"][f"{name}={CANDIDATE}"]
+    assert effect["low"] < 0 < effect["high"], "all were happy: no difference to see"
     assert {label: tally["events"] for label, tally in tallies.items()} == {
         f"{name}={arm}": 20 * arms[0].count(arm) for arm in ("control", CANDIDATE)
     }
