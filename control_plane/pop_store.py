@@ -15,7 +15,9 @@ _REPORT = """
 insert into pops (pop_id, region, base_url, heartbeat) values ($1, $2, $3, $4)
 on conflict (pop_id) do update
 set region = excluded.region, base_url = excluded.base_url, heartbeat = excluded.heartbeat, last_seen = now()
-returning wanted_state, (select coalesce(max(seq), 0) from purge_orders) as purge_head"""
+returning wanted_state, (select coalesce(max(seq), 0) from purge_orders) as purge_head,
+    array(select distinct jsonb_array_elements_text(coalesce(other.heartbeat->'viral', '[]')) from pops other
+        where other.pop_id <> $1 and other.last_seen > now() - interval '1 minute' limit 200) as viral"""
 _LIST = """
 select pop_id, region, base_url, wanted_state, heartbeat, last_seen,
        last_seen < now() - make_interval(secs => $1) as lost
@@ -37,7 +39,7 @@ class PopStore:
                 heartbeat.base_url,
                 msgspec.json.encode(heartbeat).decode(),
             )
-        return PopDirective(state=row["wanted_state"], purge_head=row["purge_head"])
+        return PopDirective(state=row["wanted_state"], purge_head=row["purge_head"], viral=tuple(row["viral"]))
 
     async def views(self) -> tuple[PopView, ...]:
         async with self._server.primary() as connection:

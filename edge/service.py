@@ -54,7 +54,7 @@ from foundation.http.server import VERSION, new_app, parse_listen, run_service
 from foundation.telemetry.metrics import new_registry
 from foundation.telemetry.traces import make_tracer
 from foundation.tokens.access import Revoked
-from foundation.wire.pops import PopHeartbeat, PurgeOrder
+from foundation.wire.pops import PopDirective, PopHeartbeat, PurgeOrder
 from inference.feed.columns import FeedColumns
 
 DELIVERY: web.AppKey[Delivery] = web.AppKey("delivery", Delivery)
@@ -224,6 +224,10 @@ async def _mount(app: web.Application, pop: Pop) -> None:
 def _follow_centre(tasks: asyncio.TaskGroup, pop: Pop, purges: PurgeOrders) -> list[asyncio.Task[None]]:
     settings = pop.settings
 
+    def told(directive: PopDirective) -> None:
+        pop.rollout.told(directive)
+        pop.feed.viral_elsewhere([int(video_id) for video_id in directive.viral if video_id.isdigit()])
+
     async def observe() -> PopHeartbeat:
         return await _heartbeat(pop, purge_seq=purges.seq)
 
@@ -233,7 +237,7 @@ def _follow_centre(tasks: asyncio.TaskGroup, pop: Pop, purges: PurgeOrders) -> l
         service_key=settings.service_key,
         every_s=settings.heartbeat_s,
         observe=observe,
-        told=pop.rollout.told,
+        told=told,
     )
     follow_purges = follow(
         session=pop.session,
@@ -275,6 +279,7 @@ async def _heartbeat(pop: Pop, *, purge_seq: int) -> PopHeartbeat:
         cache_used_bytes=stats.used_bytes,
         cache_hit_ratio=stats.hit_ratio,
         spooled_events=spooled,
+        viral=tuple(map(str, pop.feed.viral)),
         **arms_for_heartbeat(pop.feed.ranking.arms),
     )
 

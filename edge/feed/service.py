@@ -323,10 +323,24 @@ class Feed:
         alarms = self._viral.look(self._catalogue.columns, pools, now_s=self._clock())
         if alarms:
             self._metrics.viral.inc(len(alarms))
-            self._delivery.prefetch(warm_orders(self._catalogue, alarms, region=self._region))
+            self._warm([alarm.video_id for alarm in alarms])
         if self._clock() >= self._statistics_due_s:
             self._statistics_due_s = self._clock() + self._settings.statistics_s
             await self._statistics.save(self._catalogue.columns)
+
+    @property
+    def viral(self) -> tuple[int, ...]:
+        """Videos that are going viral at this PoP."""
+        return self._viral.going
+
+    def viral_elsewhere(self, video_ids: Sequence[int]) -> None:
+        """Order what went viral at other PoPs into the cache, once."""
+        fresh = self._viral.heard(video_ids)
+        if fresh:
+            self._warm(fresh)
+
+    def _warm(self, video_ids: Sequence[int]) -> None:
+        self._delivery.prefetch(warm_orders(self._catalogue, video_ids, region=self._region))
 
     async def _recalled(self, viewer: Viewer, record: ViewerRecord) -> ViewerRecord:
         """The record of a viewer this PoP meets first, with what the origin knows of them."""

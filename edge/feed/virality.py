@@ -1,4 +1,5 @@
-"""Viral alarms: videos whose rate of good watches grows, found within about 100 views, ordered into the cache ahead.
+"""Viral alarms: videos whose rate of good watches grows, found within about 100 views, ordered into the cache ahead,
+here and (with the next heartbeats) at every other PoP.
 
 A video alarms when the ratio of its 5-minute to its 2-hour rate says it doubles, at real volume; or when it has
 10,000 good watches an hour, burst or not. It alarms once and again only after it calmed down.
@@ -7,6 +8,8 @@ A video alarms when the ratio of its 5-minute to its 2-hour rate says it doubles
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +25,7 @@ _CALM = np.log(1.3)
 _LEAST_FAST = 15.0
 """Good watches in the decayed 5-minute counter: about 25 in five minutes."""
 _PER_HOUR = 10_000.0
+_TOLD, _REMEMBERED = 50, 10_000
 _RATE_OF_SLOW = float(np.log(2)) * 3600 / SLOW_HALF_LIFE_S
 """Good watches an hour for each one in the decayed 2-hour counter, in a steady state."""
 
@@ -38,6 +42,20 @@ class ViralWatch:
 
     def __init__(self) -> None:
         self._raised: set[int] = set()
+        self._heard: OrderedDict[int, None] = OrderedDict()
+
+    @property
+    def going(self) -> tuple[int, ...]:
+        """What is viral here now, at most 50: told to the other PoPs."""
+        return tuple(sorted(self._raised, reverse=True)[:_TOLD])
+
+    def heard(self, video_ids: Iterable[int]) -> list[int]:
+        """Videos that went viral at other PoPs and that nobody here has been told of yet."""
+        fresh = [v for v in video_ids if v not in self._heard and v not in self._raised]
+        self._heard.update(dict.fromkeys(fresh))
+        while len(self._heard) > _REMEMBERED:
+            self._heard.popitem(last=False)
+        return fresh
 
     def look(self, columns: FeedColumns, pools: Pools, *, now_s: float) -> list[Alarm]:
         """New alarms. Looks closely at videos with counters so high that they could alarm before any decay: about 1 ms
@@ -67,11 +85,11 @@ class ViralWatch:
                 self._raised.discard(video_id)
 
 
-def warm_orders(catalogue: Catalogue, alarms: list[Alarm], *, region: str) -> list[PrefetchOrder]:
-    """Start of every rung and the whole first rung of each alarming video."""
+def warm_orders(catalogue: Catalogue, video_ids: Iterable[int], *, region: str) -> list[PrefetchOrder]:
+    """Start of every rung and the whole first rung of each video."""
     orders: list[PrefetchOrder] = []
-    for alarm in alarms:
-        item = catalogue.item(alarm.video_id)
+    for video_id in video_ids:
+        item = catalogue.item(video_id)
         if item is None:
             continue
         for number, rung in enumerate(item.manifest.renditions):

@@ -30,6 +30,8 @@ class PopHeartbeat(Wire, frozen=True, kw_only=True):
     """Watch quantiles by "experiment=arm" since the process started: the guard adds them up over all PoPs."""
     stopped_arms: dict[str, str] = msgspec.field(default_factory=dict)
     """What this PoP stopped by itself, and why."""
+    viral: tuple[str, ...] = ()
+    """Videos going viral here now."""
 
 
 class PopDirective(Wire, frozen=True, kw_only=True):
@@ -40,6 +42,8 @@ class PopDirective(Wire, frozen=True, kw_only=True):
     rollout: Rollout = Rollout()
     stopped_arms: tuple[str, ...] = ()
     """Labels no PoP may serve any more."""
+    viral: tuple[str, ...] = ()
+    """Videos going viral at other PoPs: worth having in the cache."""
 
 
 class PopView(Wire, frozen=True, kw_only=True):

@@ -55,6 +55,16 @@ async def test_a_heartbeat_registers_the_pop_and_tells_the_operators_wish(client
     assert [(view["popId"], view["state"], view["region"]) for view in views] == [("local-1", "draining", "us-east")]
 
 
+async def test_what_goes_viral_at_one_pop_is_told_to_the_others(client: Client) -> None:
+    await client.put("/internal/v1/pops/local-1", json=beat(viral=["7", "9"]), headers=POP)
+    other = await json_of(
+        await client.put("/internal/v1/pops/origin", json=beat(popId="origin", viral=["9", "11"]), headers=ORIGIN)
+    )
+    assert sorted(other["viral"]) == ["7", "9"]
+    own = await json_of(await client.put("/internal/v1/pops/local-1", json=beat(), headers=POP))
+    assert sorted(own["viral"]) == ["11", "9"]
+
+
 async def test_a_pop_cannot_report_under_another_name(client: Client) -> None:
     answer = await client.put("/internal/v1/pops/local-2", json=beat(popId="local-2"), headers=POP)
     assert (await json_of(answer, 403))["code"] == "wrong-pop"

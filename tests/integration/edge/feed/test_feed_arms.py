@@ -154,7 +154,8 @@ async def test_a_burst_raises_one_alarm_and_orders_the_video_into_the_cache(make
     alarms = watch.look(columns, pools, now_s=NOW_S)
     assert [alarm.video_id for alarm in alarms] == [120]
     assert watch.look(columns, pools, now_s=NOW_S) == []
-    orders = warm_orders(world.catalogue, alarms, region="us-east")
+    assert watch.going == (120,)
+    orders = warm_orders(world.catalogue, watch.going, region="us-east")
     assert orders[0].path == "/videos/us-east/120/r1/360p.mp4"
     assert orders[0].last_byte == 999_999
 
@@ -168,6 +169,14 @@ async def test_the_running_feed_raises_the_alarm_by_itself(make_world: MakeWorld
     async with asyncio.timeout(5):
         await world.delivery.ordered.wait()
     assert "/120/" in world.delivery.orders[0].path
+    assert world.feed.viral == (120,)
+
+
+async def test_what_goes_viral_elsewhere_is_ordered_once(make_world: MakeWorld) -> None:
+    world = await make_world(videos=50)
+    world.feed.viral_elsewhere([7, 999_999])
+    world.feed.viral_elsewhere([7])
+    assert [order.path for order in world.delivery.orders] == ["/videos/us-east/7/r1/360p.mp4"]
 
 
 async def test_a_shadowed_arm_is_measured_and_serves_nobody(make_world: MakeWorld) -> None:
