@@ -98,7 +98,7 @@ class ModelStore:
                 if not await connection.fetchval("select true from model_releases where name = $1", name):
                     raise UnknownRelease(f"no release named {name!r}; upload it first: PUT /api/v1/models/{name}")
             await connection.execute(
-                _WISH, wish.serving or "", wish.candidate or "", wish.share, wish.shadow, f"operator {operator}"
+                _WISH, wish.serving or "", wish.candidate or "", wish.share, wish.shadow, f"set by {operator}"
             )
             await connection.execute(_FORGET_COUNTS)  # of PoPs that are away: the others report anew within seconds
             if wish.candidate:
