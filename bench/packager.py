@@ -4,7 +4,7 @@ Same clip, same machine, runs taken in turn; same x264 preset, CRF, ceiling, buf
 that imageio-ffmpeg carries. Ours does more in its time (loudness measured and levelled, poster, preview, storyboard,
 analysis files, hashes, fingerprint, playlists); nothing is taken off for it.
 
-    python -m bench.packager [--pairs 3] [--clips hd-15s,hd-60s] [--skip-quality]
+    python -m bench.packager [--pairs 3] [--clips hd-15s,hd-60s] [--skip-quality] [--frame-memory-mib 0]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -27,8 +28,6 @@ import av
 import imageio_ffmpeg
 
 from packager.encoder.rung_encoder import BUFFER_S
-from packager.engine import package
-from packager.events import Playable
 from packager.ladder import AUDIO_BPS, Rung, rungs_of
 from popreel.demo_clips import clip_path
 
@@ -61,24 +60,24 @@ def measured(command: Sequence[str]) -> tuple[Run, str]:
     return Run(wall_s=wall_s, cpu_s=usage.ru_utime + usage.ru_stime, peak_mib=usage.ru_maxrss / 1024), text
 
 
-def ours(source: Path, out_dir: Path) -> Run:
-    run, text = measured([sys.executable, "-m", "bench.packager", "--one", str(source), str(out_dir)])
+def ours(source: Path, out_dir: Path, *, frame_memory_mib: int = -1) -> Run:
+    """`frame_memory_mib`: decoded pictures held, instead of what the limits say by default."""
+    held = frame_memory_mib << 20 if frame_memory_mib >= 0 else -1
+    run, text = measured([sys.executable, "-m", "bench._package_once", str(source), str(out_dir), str(held)])
     first = json.loads(text.strip().splitlines()[-1])["firstRungS"]
     return Run(wall_s=run.wall_s, cpu_s=run.cpu_s, peak_mib=run.peak_mib, first_rung_s=first)
 
 
-async def package_one(source: Path, out_dir: Path) -> None:
-    """What `--one` runs: package, print when the first rung was playable."""
-    start = time.monotonic()
-    first: float | None = None
-    async for event in package(source, out_dir, deadline_s=1800):
-        if isinstance(event, Playable):
-            first = time.monotonic() - start
-    print(json.dumps({"firstRungS": first}))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How the peer encodes: as we do, at the named bit rates (`fixed`), or as we do, but somewhat larger."""
+
+    fixed: bool = False
+    larger: float = 1.0
 
 
-def theirs(source: Path, rungs: Sequence[Rung], out_dir: Path, *, fixed: bool = False) -> Run:
-    """One ffmpeg process, one decode, a split filter graph. `fixed`: the named bit rates instead of capped CRF."""
+def theirs(source: Path, rungs: Sequence[Rung], out_dir: Path, rates: Sequence[Rate] | None = None) -> Run:
+    """One ffmpeg process, one decode, a split filter graph."""
     out_dir.mkdir(parents=True, exist_ok=True)
     count = len(rungs)
     graph = f"[0:v]split={count}" + "".join(f"[s{place}]" for place in range(count))
@@ -86,20 +85,23 @@ def theirs(source: Path, rungs: Sequence[Rung], out_dir: Path, *, fixed: bool = 
         graph += f";[s{place}]scale={rung.width}:{rung.height}:flags=bicubic[v{place}]"
     command = [FFMPEG, "-v", "error", "-y", "-i", str(source), "-filter_complex", graph]
     for place, rung in enumerate(rungs):
-        command += ["-map", f"[v{place}]", "-map", "0:a:0", *_x264(rung, fixed=fixed), "-c:a", "aac"]
+        rate = rates[place] if rates else Rate()
+        command += ["-map", f"[v{place}]", "-map", "0:a:0", *_x264(rung, rate), "-c:a", "aac"]
         command += ["-b:a", str(AUDIO_BPS), "-ar", "48000", "-ac", "2"]
         command += ["-movflags", "+frag_keyframe+empty_moov+default_base_moof", str(out_dir / f"{rung.name}.mp4")]
     run, _ = measured(command)
     return run
 
 
-def _x264(rung: Rung, *, fixed: bool) -> list[str]:
+def _x264(rung: Rung, chosen: Rate) -> list[str]:
     forced = "+".join(f"eq(n,{cut})" for cut in rung.cuts)
     keyint = max(after - cut for cut, after in zip(rung.cuts, (*rung.cuts[1:], rung.total_frames), strict=True)) + 1
-    rate = ["-b:v", str(rung.ceiling_bps)] if fixed else ["-crf", str(rung.crf)]
+    crf = rung.crf - 6 * math.log2(chosen.larger)  # six steps of CRF are about twice the bits
+    ceiling = rung.ceiling_bps * chosen.larger
+    rate = ["-b:v", str(rung.ceiling_bps)] if chosen.fixed else ["-crf", f"{crf:.3f}"]
     return [
         *("-c:v", "libx264", "-preset", rung.preset, "-profile:v", "high", *rate),
-        *("-maxrate", str(rung.ceiling_bps), "-bufsize", str(int(rung.ceiling_bps * BUFFER_S))),
+        *("-maxrate", str(int(ceiling)), "-bufsize", str(int(ceiling * BUFFER_S))),
         *("-forced-idr", "1", "-force_key_frames", f"expr:{forced}"),
         *("-x264-params", f"keyint={keyint}:min-keyint=1:scenecut=0:open-gop=0:rc-lookahead=20:vbv-init=0.6"),
     ]
@@ -128,14 +130,14 @@ def ssim(source: Path, rung: Rung, path: Path) -> float:
     return float(text.rsplit("All:", 1)[1].split()[0])
 
 
-def compare(name: str, source: Path, pairs: int, scratch: Path, *, quality: bool) -> dict[str, object]:
+def compare(name: str, source: Path, scratch: Path, options: Options) -> dict[str, object]:
     rungs, seconds = ladder_of(source)
-    print(f"\n{name}: {seconds:.1f} s, rungs {', '.join(rung.name for rung in rungs)}, {pairs} pairs in turn")
+    print(f"\n{name}: {seconds:.1f} s, rungs {', '.join(rung.name for rung in rungs)}, {options.pairs} pairs in turn")
     mine: list[Run] = []
     peer: list[Run] = []
-    for number in range(pairs):
-        mine.append(ours(source, scratch / f"{name}-ours-{number}"))
-        peer.append(theirs(source, rungs, scratch / f"{name}-peer"))
+    for _ in range(options.pairs):
+        mine.append(ours(source, scratch / f"{name}-ours", frame_memory_mib=options.frame_memory_mib))
+        peer.append(theirs(source, rungs, scratch / f"{name}-ffmpeg"))
         print(f"  ours   {mine[-1]}\n  ffmpeg {peer[-1]}", flush=True)
     first = statistics.median(run.first_rung_s or 0.0 for run in mine)
     result: dict[str, object] = {
@@ -150,8 +152,8 @@ def compare(name: str, source: Path, pairs: int, scratch: Path, *, quality: bool
     }
     print(f"  wall ratio {result['wallRatio']}, CPU ratio {result['cpuRatio']} (below 1: ours is faster)")
     print(f"  first rung playable after {first:.2f} s = {first / seconds:.2f} x the clip; peak MiB {result['peakMib']}")
-    if quality:
-        result["rungs"] = _quality(source, rungs, seconds, scratch / f"{name}-ours-0", scratch / name)
+    if options.quality:
+        result["rungs"] = _quality(source, rungs, seconds, scratch / f"{name}-ours", scratch / f"{name}-ffmpeg")
     return result
 
 
@@ -161,16 +163,25 @@ def _ratio(mine: list[float], peer: list[float]) -> float:
 
 
 def _quality(source: Path, rungs: Sequence[Rung], seconds: float, mine: Path, peer: Path) -> list[dict[str, object]]:
-    theirs(source, rungs, peer / "crf")
-    theirs(source, rungs, peer / "fixed", fixed=True)
+    """SSIM of ours against the peer's at the same settings, at our size, and at the named bit rates."""
+    files = {
+        label: [folder / f"{rung.name}.mp4" for rung in rungs] for label, folder in (("ours", mine), ("same", peer))
+    }
+    sizes = {label: [video_kbps(path, seconds) for path in paths] for label, paths in files.items()}
+    larger = [own / other for own, other in zip(sizes["ours"], sizes["same"], strict=True)]
+    for label, rates in (
+        ("equal", [Rate(larger=ratio) for ratio in larger]),
+        ("fixed", [Rate(fixed=True)] * len(rungs)),
+    ):
+        theirs(source, rungs, folder := peer.with_name(f"{peer.name}-{label}"), rates)
+        files[label] = [folder / f"{rung.name}.mp4" for rung in rungs]
     rows: list[dict[str, object]] = []
-    print("  rung     ours: SSIM  kbit/s    ffmpeg same settings    ffmpeg fixed bit rate")
-    for rung in rungs:
+    print("  rung     ours: SSIM  kbit/s    ffmpeg same settings    ffmpeg at our size    ffmpeg fixed bit rate")
+    for place, rung in enumerate(rungs):
         row: dict[str, object] = {"rung": rung.name}
         text = f"  {rung.name:6}"
-        for label, folder in (("ours", mine), ("sameSettings", peer / "crf"), ("fixedRate", peer / "fixed")):
-            path = folder / f"{rung.name}.mp4"
-            value, kbps = ssim(source, rung, path), video_kbps(path, seconds)
+        for label, paths in files.items():
+            value, kbps = ssim(source, rung, paths[place]), video_kbps(paths[place], seconds)
             row[label] = {"ssim": round(value, 4), "kbps": round(kbps)}
             text += f"      {value:.4f}  {kbps:7.0f}"
         rows.append(row)
@@ -178,24 +189,31 @@ def _quality(source: Path, rungs: Sequence[Rung], seconds: float, mine: Path, pe
     return rows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    pairs: int
+    quality: bool
+    frame_memory_mib: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--clips", default="hd-15s,hd-60s")
     parser.add_argument("--skip-quality", action="store_true")
+    parser.add_argument(
+        "--frame-memory-mib", type=int, default=-1, help="decoded pictures held, instead of the default"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--one", nargs=2, type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        asyncio.run(package_one(*options.one))
-        return
+    given = parser.parse_args()
+    options = Options(pairs=given.pairs, quality=not given.skip_quality, frame_memory_mib=given.frame_memory_mib)
     results = []
     with tempfile.TemporaryDirectory(prefix="popreel-bench-") as scratch:
-        for name in options.clips.split(","):
+        for name in given.clips.split(","):
             source = asyncio.run(clip_path(name, CACHE))
-            results.append(compare(name, source, options.pairs, Path(scratch), quality=not options.skip_quality))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2))
+            results.append(compare(name, source, Path(scratch), options))
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -102,6 +103,15 @@ def _rung(
         crf=step.crf,
         preset=step.preset,
     )
+
+
+def threads_of(rungs: Sequence[Rung], cpus: int) -> tuple[int, ...]:
+    """Encoder threads for rungs that are encoded together: each its share of the pixels, rounded up; pure.
+
+    More threads than that cost a little quality and processor time; fewer leave the largest rung to end alone.
+    """
+    work = [rung.width * rung.height * rung.total_frames for rung in rungs]
+    return tuple(max(1, -(-cpus * part // sum(work))) for part in work)
 
 
 def even(pixels: float) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,12 +15,14 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from packager.encoder.halt import Halt, start_thread, waited
 from packager.ladder import Rung
 from packager.mp4.avc import avcc, length_prefixed
 from packager.mp4.fragment import Run, Sample, fragment
 from packager.mp4.init_segment import Colour, VideoTrack, init_segment
 from packager.mp4.rung_file import RungFile, RungLayout
 from packager.sound.aac import FRAME_SAMPLES, AacSound
+from packager.sound.soundtrack import Soundtrack
 
 if TYPE_CHECKING:
     from av import VideoStream
@@ -37,36 +39,25 @@ _WAIT_S = 0.2
 class RungJob:
     rung: Rung
     colour: Colour
-    sound: AacSound | None
+    sound: Future[Soundtrack]
+    """Made beside the first pictures; fragments wait for it in memory."""
     out_dir: Path
     threads: int
     grown: Callable[[int, int], None]
 
 
-class EncodingStopped(Exception):
-    """Another part failed; this rung was told to stop."""
-
-
-class NoThread(Exception):
-    """No memory for another thread's stack."""
-
-
 class RungEncoder:
     """Owns one encoder, one file and one thread. `put` every frame of the rung in order, then `finish`."""
 
-    def __init__(self, job: RungJob, stop: threading.Event) -> None:
+    def __init__(self, job: RungJob, halt: Halt) -> None:
+        """Raises NoThread."""
         self._job = job
-        self._stop = stop
+        self._halt = halt
         self._frames: queue.Queue[tuple[int, VideoFrame] | None] = queue.Queue(QUEUE_FRAMES)
-        self.failure: BaseException | None = None
         self._layout: RungLayout | None = None
         self.avcc = b""
         """The decoder configuration, once the encoder is open."""
-        self._thread = threading.Thread(target=self._run, name=f"encode-{job.rung.name}", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError as err:  # "can't start new thread": the only way start() fails on a fresh thread
-            raise NoThread(job.rung.name) from err
+        self._thread = start_thread(f"encode-{job.rung.name}", self._run)
 
     @property
     def rung(self) -> Rung:
@@ -81,38 +72,33 @@ class RungEncoder:
         self._put(None)
 
     def finish(self) -> RungLayout:
-        """Wait for the end of the file, after `end`. Raises what went wrong in the thread."""
+        """Wait for the end of the file, after `end`. Raises what went wrong in the job."""
         self._thread.join()
-        self._raise_failure()
+        self._halt.check()
         assert self._layout is not None
         return self._layout
 
     def _put(self, item: tuple[int, VideoFrame] | None) -> None:
         while True:
-            self._raise_failure()
+            self._halt.check()
             try:
                 self._frames.put(item, timeout=_WAIT_S)
                 return
             except queue.Full:
                 continue
 
-    def _raise_failure(self) -> None:
-        if self.failure is not None:
-            raise self.failure
-
     def _run(self) -> None:
         try:
             self._layout = self._encode()
-        except BaseException as err:  # handed to the thread that feeds us
-            self.failure = err
-            self._stop.set()
+        except BaseException as err:  # raised again by the thread that feeds us
+            self._halt.because(err)
 
     def _encode(self) -> RungLayout:
         encoder = h264_encoder(self._job.rung, self._job.colour, threads=self._job.threads)
         extradata = encoder.extradata
         assert extradata is not None
         self.avcc = avcc(bytes(extradata))
-        assembler = _Assembler(self._job, self.avcc)
+        assembler = _Assembler(self._job, self.avcc, self._halt)
         cuts = set(self._job.rung.cuts)
         try:
             while (item := self._next()) is not None:
@@ -130,12 +116,12 @@ class RungEncoder:
             assembler.abandon()
 
     def _next(self) -> tuple[int, VideoFrame] | None:
-        while not self._stop.is_set():
+        while True:
+            self._halt.check()
             try:
                 return self._frames.get(timeout=_WAIT_S)
             except queue.Empty:
                 continue
-        raise EncodingStopped(self._job.rung.name)
 
 
 def h264_encoder(rung: Rung, colour: Colour, *, threads: int) -> VideoCodecContext:
@@ -167,16 +153,21 @@ def h264_encoder(rung: Rung, colour: Colour, *, threads: int) -> VideoCodecConte
 
 
 class _Assembler:
-    """Collects packets in decoding order and cuts a fragment whenever the next key picture arrives."""
+    """Collects packets in decoding order and cuts a fragment whenever the next key picture arrives.
 
-    def __init__(self, job: RungJob, record: bytes) -> None:
+    Fragments made before the sound is there wait in memory: that is the first second or two of work, a few of them.
+    """
+
+    def __init__(self, job: RungJob, record: bytes, halt: Halt) -> None:
         rate = job.rung.frame_rate
         self._job = job
         self._record = record
+        self._halt = halt
         self._timescale, self._frame_ticks = rate.numerator, rate.denominator
         self._file: RungFile | None = None
         self._delay = 0
         self._samples: list[Sample] = []
+        self._waiting: list[Run] = []
         self._decoded = 0
         self._first = 0
         self._sound_at = 0
@@ -185,17 +176,19 @@ class _Assembler:
     def add(self, packet: Packet[VideoStream]) -> None:
         assert packet.pts is not None
         assert packet.dts is not None
-        if self._file is None:
+        if not self._decoded:
             self._delay = packet.pts - packet.dts
-            self._file = self._open()
         if packet.is_keyframe and self._samples:
-            self._cut(last=False)
+            self._cut()
+            if self._job.sound.done():
+                self._write(self._job.sound.result().aac, last=False)
         offset = (packet.pts + self._delay - self._decoded) * self._frame_ticks
         self._samples.append(Sample(data=length_prefixed(bytes(packet)), offset=offset))
         self._decoded += 1
 
     def finish(self) -> RungLayout:
-        self._cut(last=True)
+        self._cut()
+        self._write(waited(self._job.sound, self._halt).aac, last=True)
         assert self._file is not None
         return self._file.finish()
 
@@ -203,8 +196,24 @@ class _Assembler:
         if self._file is not None:
             self._file.abandon()
 
-    def _open(self) -> RungFile:
-        rung, sound = self._job.rung, self._job.sound
+    def _cut(self) -> None:
+        start = self._first * self._frame_ticks
+        self._waiting.append(Run(start=start, duration=self._frame_ticks, samples=self._samples))
+        self._samples, self._first = [], self._decoded
+
+    def _write(self, sound: AacSound | None, *, last: bool) -> None:
+        """Write the fragments that wait; `last`: the file's last one is among them."""
+        if self._file is None:
+            self._file = self._open(sound)
+        waiting, self._waiting = self._waiting, []
+        for place, run in enumerate(waiting, 1):
+            self._made += 1
+            until = run.start + len(run.samples) * self._frame_ticks
+            made = fragment(self._made, run, self._sound_until(sound, until, last=last and place == len(waiting)))
+            self._file.append(made, ticks=len(run.samples) * self._frame_ticks)
+
+    def _open(self, sound: AacSound | None) -> RungFile:
+        rung = self._job.rung
         track = VideoTrack(
             width=rung.width,
             height=rung.height,
@@ -222,21 +231,11 @@ class _Assembler:
             grown=self._job.grown,
         )
 
-    def _cut(self, *, last: bool) -> None:
-        ticks = len(self._samples) * self._frame_ticks
-        run = Run(start=self._first * self._frame_ticks, duration=self._frame_ticks, samples=self._samples)
-        self._made += 1
-        made = fragment(self._made, run, self._sound_until(self._decoded, last=last))
-        assert self._file is not None
-        self._file.append(made, ticks=ticks)
-        self._samples, self._first = [], self._decoded
-
-    def _sound_until(self, frame: int, *, last: bool) -> Run | None:
-        """AAC frames that begin before video frame `frame`: sound belongs to the fragment in which it starts."""
-        sound = self._job.sound
+    def _sound_until(self, sound: AacSound | None, ticks: int, *, last: bool) -> Run | None:
+        """AAC frames that begin before the picture at `ticks`: sound belongs to the fragment in which it starts."""
         if sound is None:
             return None
-        until = Fraction(frame * self._frame_ticks, self._timescale) * sound.track.sample_rate / FRAME_SAMPLES
+        until = Fraction(ticks, self._timescale) * sound.track.sample_rate / FRAME_SAMPLES
         end = len(sound.frames) if last else min(len(sound.frames), -int(-until // 1))
         run = Run(
             start=self._sound_at * FRAME_SAMPLES,

@@ -11,7 +11,7 @@ import av
 
 from packager.edits import Edits, Layout, Window, window_of
 from packager.encoder.compose import Canvas, paired
-from packager.encoder.pictures import on_grid, stamped_pictures
+from packager.encoder.pictures import on_grid, packets_before, same_picture, stamped_pictures
 from packager.encoder.shape import ShapeSpec, deinterlaced, shape_spec
 from packager.encoder.survey import Survey, survey
 from packager.errors import Refusal, RefusedInput
@@ -41,9 +41,14 @@ class Part:
     seen: Survey
     window: Window
 
-    def pictures(self, *, rate: Fraction, total: int, threads: int) -> Pictures:
-        """Exactly `total` decoded pictures on the grid."""
-        stamped = stamped_pictures(self.descriptor, self.seen, self.window, threads=threads)
+    def pictures(self, *, rate: Fraction, total: int, threads: int, start: int = 0) -> Pictures:
+        """`total` decoded pictures on the grid. With `start` the ones before that place may be others: decoding
+        begins at a key picture not long before it.
+        """
+        skip = 0
+        if start and not self.seen.info.interlaced:  # the deinterlacer looks back
+            skip = packets_before(self.seen, self.window, rate=rate, place=start)
+        stamped = stamped_pictures(self.descriptor, self.seen, self.window, threads=threads, skip=skip)
         if self.seen.info.interlaced:
             stamped = deinterlaced(stamped)
         return on_grid(stamped, rate=rate, total=total)
@@ -111,6 +116,19 @@ class Scene:
             return self.canvas.stitched(first, own, lead=self.lead)
         other = self.partner.pictures(rate=self.rate, total=self.total, threads=threads)
         return self.canvas.side_by_side(paired(other, own))
+
+    def resumed(self, place: int, last: av.VideoFrame | None, *, threads: int) -> Pictures:
+        """The pictures from `place` on, decoded anew; `last` is the one that was shown before.
+
+        Decoding begins at a key picture when there is one, and proves itself: unless it comes to the very picture that
+        was shown last, it begins at the beginning (key pictures that lie about what follows them do exist).
+        """
+        if last is not None and self.partner is None:
+            again = self.own.pictures(rate=self.rate, total=self.total, threads=threads, start=place - 1)
+            before = next((picture for index, picture in again if index == place - 1), None)
+            if before is not None and same_picture(before, last):
+                return again
+        return (item for item in self.pictures(threads=threads) if item[0] >= place)
 
     def sound(self) -> Iterator[Stereo] | None:
         """The finished mix before levelling, exactly as long as the pictures; None when nothing sounds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -32,6 +33,15 @@ AUDIO_CODECS = frozenset(
 )
 _DECODERS = VIDEO_CODECS | AUDIO_CODECS | {"libdav1d", "mp3float", "libopus", "amrnb", "amrwb", "mpegvideo"}
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,mp3,wav,flac,ogg"
+_PROBING = {
+    "codec_whitelist": ",".join(sorted(_DECODERS)),
+    "probesize": "8000000",
+    "analyzeduration": "6000000",
+}
+_NO_PROBING = {"codec_whitelist": "none", "probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
+"""The first picture of a phone's 1080p clip takes 60 ms to decode, and a job opens its source five times."""
+_DESCRIBED_IN_HEAD = {"mov", "matroska"}
+"""Containers that list all their streams in front; in the others streams show up as packets are read."""
 _MEDIA_ERRORS = (av.error.FFmpegError, ValueError)
 
 
@@ -69,27 +79,36 @@ def open_source(descriptor: int) -> InputContainer:
     Three locks on one door: our demuxer table, FFmpeg's white lists of formats, codecs and protocols, and an io_open
     that refuses; behind them stands the sandbox.
     """
-    return _open(descriptor, demuxer_of(os.pread(descriptor, HEAD_BYTES, 0)))
+    return _open(descriptor, demuxer_of(os.pread(descriptor, HEAD_BYTES, 0)), _PROBING)
+
+
+def open_known(descriptor: int, *, size: tuple[int, int] | None = None) -> InputContainer:
+    """As open_source, for a file that was surveyed: FFmpeg need not decode its first pictures to know what they are.
+
+    Streams give packets and decode as ever, but may not tell their formats. `size` is what the video really decodes
+    to: where the file's head says otherwise, FFmpeg has to look for itself.
+    """
+    demuxer = demuxer_of(os.pread(descriptor, HEAD_BYTES, 0))
+    if demuxer in _DESCRIBED_IN_HEAD:
+        container = _open(descriptor, demuxer, _NO_PROBING)
+        said = {(stream.codec_context.width, stream.codec_context.height) for stream in container.streams.video}
+        if size is None or size in said:
+            return container
+        container.close()
+    return _open(descriptor, demuxer, _PROBING)
 
 
 def open_sound(descriptor: int) -> InputContainer:
     """As open_source, for a file of the sound library; it has at least one audio stream."""
-    container = _open(descriptor, sound_demuxer_of(os.pread(descriptor, HEAD_BYTES, 0)))
+    container = _open(descriptor, sound_demuxer_of(os.pread(descriptor, HEAD_BYTES, 0)), _PROBING)
     if not container.streams.audio:
         container.close()
         raise RefusedInput(Refusal.EDITS, "The chosen sound holds no sound.")
     return container
 
 
-def _open(descriptor: int, demuxer: str) -> InputContainer:
-    options = {
-        "format_whitelist": _FORMATS,
-        "codec_whitelist": ",".join(sorted(_DECODERS)),
-        "protocol_whitelist": "none",
-        "probesize": "8000000",
-        "analyzeduration": "6000000",
-        "max_streams": "64",
-    }
+def _open(descriptor: int, demuxer: str, probing: dict[str, str]) -> InputContainer:
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none", "max_streams": "64", **probing}
     try:
         return av.open(
             DescriptorFile(descriptor),
@@ -122,9 +141,12 @@ def audio_stream(container: InputContainer, index: int) -> av.AudioStream:
     return stream
 
 
-def decoded_pictures(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Pictures of a stream; broken packets are skipped, a broken container ends the stream."""
-    for packet in packets(container, stream):
+def decoded_pictures(container: InputContainer, stream: av.VideoStream, *, skip: int = 0) -> Iterator[av.VideoFrame]:
+    """Pictures of a stream; broken packets are skipped, a broken container ends the stream.
+
+    The first `skip` packets are not decoded.
+    """
+    for packet in itertools.islice(packets(container, stream), skip, None):
         with contextlib.suppress(av.error.FFmpegError):
             yield from packet.decode()
 

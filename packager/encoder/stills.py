@@ -1,17 +1,16 @@
-"""Files made of the gallery: the poster at once, the others beside the later waves."""
+"""Files made of the gallery: the poster at once, the others beside the upper rungs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 import pdqhash
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from packager.encoder.gallery import PREVIEW_FPS, Gallery, rgb_of
+from packager.encoder.gallery import PREVIEW_FPS, Gallery
 from packager.encoder.shape import Shaper, ShapeSpec
 from packager.ladder import even, scaled
 from packager.picture.storyboard import sheet, vtt
@@ -30,17 +29,20 @@ class Poster:
     thumbhash: str
 
 
-def write_poster(out_dir: Path, source: av.VideoFrame, spec: ShapeSpec, upright: tuple[int, int]) -> Poster:
-    """poster.webp, short edge at most 720, and its placeholder."""
+def poster_shaper(spec: ShapeSpec, upright: tuple[int, int]) -> Shaper:
+    """Makes the poster's picture: short edge at most POSTER_EDGE."""
     width, height = upright
     if min(upright) > POSTER_EDGE:
         width, height = scaled(width, height, POSTER_EDGE)
-    width, height = even(width), even(height)
-    shaped = Shaper(spec, width, height, interpolation=Interpolation.LANCZOS).shape(source)
-    write_webp(out_dir / "poster.webp", rgb_of(shaped, VideoReformatter(), width, height), quality=POSTER_QUALITY)
-    share = 100 / max(width, height)
-    small = rgb_of(shaped, VideoReformatter(), max(1, int(width * share)), max(1, int(height * share)))
-    return Poster(name="poster.webp", thumbhash=thumbhash(small))
+    return Shaper(spec, even(width), even(height), interpolation=Interpolation.LANCZOS)
+
+
+def write_poster(out_dir: Path, gallery: Gallery) -> Poster:
+    """poster.webp and its placeholder."""
+    assert gallery.poster is not None
+    assert gallery.placeholder is not None
+    write_webp(out_dir / "poster.webp", gallery.poster, quality=POSTER_QUALITY)
+    return Poster(name="poster.webp", thumbhash=thumbhash(gallery.placeholder))
 
 
 def write_later_stills(out_dir: Path, gallery: Gallery, *, duration_s: float) -> tuple[str, ...]:

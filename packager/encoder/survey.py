@@ -1,12 +1,13 @@
-"""First look at an input: its streams against the limits, then every packet's time, without decoding pictures."""
+"""First look at an input: its streams against the limits, one decoded picture, then every packet's time."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av.error
 import numpy as np
@@ -16,10 +17,8 @@ from packager.encoder.shape import colour_of
 from packager.encoder.source import (
     AUDIO_CODECS,
     VIDEO_CODECS,
-    audio_stream,
     open_source,
     packets,
-    video_stream,
 )
 from packager.errors import Refusal, RefusedInput
 from packager.events import SourceInfo
@@ -30,6 +29,7 @@ from packager.mp4.init_segment import Colour
 if TYPE_CHECKING:
     from av import AudioStream, CodecContext, VideoStream
     from av.container.input import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
 
 _HDR_TRANSFERS = {16: "pq", 18: "hlg"}
@@ -37,6 +37,14 @@ MIN_WHOLE = 0.8
 """Share of the promised duration that must be readable; a little less than all is common and plays well."""
 _PROBE_PACKETS = 400
 """Packets looked at for a first decodable picture; a stream that gives none in so many is damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPacket:
+    """A key picture: its number among the video's packets, and its time on the survey's clock."""
+
+    number: int
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class Survey:
     origin_s: float
     frame_times: NDArray[np.float64]
     """Presentation times of the coded pictures, rising."""
+    keys: tuple[KeyPacket, ...]
+    """Where decoding can begin, in the file's order."""
     duration_s: float
     rate: Fraction
     """Constant rate of the result at speed 1."""
@@ -66,12 +76,13 @@ def survey(descriptor: int, limits: Limits) -> Survey:
         video = _video_stream(container, limits)
         audio = _audio_stream(container)
         _check_geometry(video.codec_context.width, video.codec_context.height, limits)
-        first = _first_picture(container, video)
+        reading = packets(container, *(stream for stream in (video, audio) if stream is not None))
+        times = _Times(video.index, limits)
+        first = _first_picture(reading, video, times)
         _check_geometry(first.width, first.height, limits)
-        # Streams die with their container: keep the numbers, not the objects.
-        video_index, audio_index = video.index, audio.index if audio is not None else None
-    with open_source(descriptor) as container:
-        return _measure(container, descriptor, video_index, audio_index, first, limits)
+        for packet in reading:
+            times.add(packet)
+        return _measured(container, descriptor, video, audio, first, times, limits)
 
 
 def _check_size(descriptor: int, limits: Limits) -> None:
@@ -147,28 +158,46 @@ def _check_geometry(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _first_picture(container: InputContainer, video: VideoStream) -> VideoFrame:
+def _first_picture(reading: Iterator[Packet[Any]], video: VideoStream, times: _Times) -> VideoFrame:
+    """Reads on until a picture of the video decodes; `times` hears of every packet."""
     video.thread_type = "NONE"
-    for count, packet in enumerate(packets(container, video)):
+    looked_at = 0
+    for packet in reading:
+        times.add(packet)
+        if packet.stream_index != video.index:
+            continue
         with contextlib.suppress(av.error.FFmpegError):
-            for frame in packet.decode():
+            for frame in _at_once(packet, video) if looked_at == 0 and packet.is_keyframe else packet.decode():
                 return frame
-        if count > _PROBE_PACKETS:
+        looked_at += 1
+        if looked_at > _PROBE_PACKETS:
             break
     raise RefusedInput(
         Refusal.DAMAGED, "No picture of the video can be decoded: it is damaged or encrypted. Export it again."
     )
 
 
-def _measure(
-    container: InputContainer, descriptor: int, video: int, audio: int | None, first: VideoFrame, limits: Limits
+def _at_once(packet: Packet[Any], video: VideoStream) -> list[VideoFrame]:
+    """What a key picture decodes to by itself: a decoder that reorders would want more pictures before it gives it."""
+    frames = [*packet.decode(), *video.codec_context.decode(None)]
+    video.codec_context.flush_buffers()
+    return frames
+
+
+def _measured(
+    container: InputContainer,
+    descriptor: int,
+    stream: VideoStream,
+    audio: AudioStream | None,
+    first: VideoFrame,
+    times: _Times,
+    limits: Limits,
 ) -> Survey:
-    stream = video_stream(container, video)
-    times = _packet_times(container, video, audio, limits)
-    if times.pictures.size == 0:
+    seen = np.unique(np.asarray(times.pictures, np.float64))
+    if seen.size == 0:
         raise RefusedInput(Refusal.DAMAGED, "The video holds no pictures; it is damaged. Export it again.")
-    origin_s = min(float(times.pictures[0]), times.sound_start_s)
-    pictures = times.pictures - origin_s
+    origin_s = min(float(seen[0]), times.sound_start_s)
+    pictures = seen - origin_s
     spacing = _spacing(pictures, stream)
     rate, variable = _rates(pictures, spacing, limits)
     duration_s = float(pictures[-1]) + spacing
@@ -176,13 +205,14 @@ def _measure(
         duration_s = times.sound_end_s - origin_s
     _check_whole(stream, float(pictures[-1]) + spacing)
     _check_duration(duration_s, limits)
-    info = _describe(container, descriptor, video, audio, first, rate, variable, duration_s, pictures)
+    info = _describe(container, descriptor, stream, audio, first, rate, variable, duration_s, pictures)
     return Survey(
         info=info,
-        video_index=video,
-        audio_index=audio,
+        video_index=stream.index,
+        audio_index=None if audio is None else audio.index,
         origin_s=origin_s,
         frame_times=pictures,
+        keys=tuple(KeyPacket(number=number, at_s=at_s - origin_s) for number, at_s in times.keys),
         duration_s=duration_s,
         rate=rate,
         rotation=info.rotation,
@@ -199,29 +229,34 @@ def _matrix(first: VideoFrame) -> int:
     return said if said in (1, 4, 5, 6, 7, 9) else colour_of(first).matrix
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Times:
-    pictures: NDArray[np.float64]
-    sound_start_s: float
-    sound_end_s: float
+    """Collects when pictures and sound are shown, packet by packet. Seconds on the file's clock."""
 
+    def __init__(self, video_index: int, limits: Limits) -> None:
+        self._video_index = video_index
+        self._limits = limits
+        self._number = -1
+        self.pictures: list[float] = []
+        self.keys: list[tuple[int, float]] = []
+        """(number among the video's packets, time) of key pictures."""
+        self.sound_start_s = float("inf")
+        self.sound_end_s = float("-inf")
 
-def _packet_times(container: InputContainer, video: int, audio: int | None, limits: Limits) -> _Times:
-    pictures: list[float] = []
-    start, end = float("inf"), float("-inf")
-    wanted = [container.streams[index] for index in (video, audio) if index is not None]
-    for packet in packets(container, *wanted):
+    def add(self, packet: Packet[Any]) -> None:
+        is_picture = packet.stream_index == self._video_index
+        self._number += is_picture
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None or packet.size == 0 or packet.is_discard:
-            continue
+            return
         at_s = float(stamp * packet.time_base)
-        if packet.stream_index == video:
-            pictures.append(at_s)
-            _check_count(len(pictures), limits)
-        else:
-            start = min(start, at_s)
-            end = max(end, at_s + float((packet.duration or 0) * packet.time_base))
-    return _Times(pictures=np.unique(np.asarray(pictures, np.float64)), sound_start_s=start, sound_end_s=end)
+        if not is_picture:
+            self.sound_start_s = min(self.sound_start_s, at_s)
+            self.sound_end_s = max(self.sound_end_s, at_s + float((packet.duration or 0) * packet.time_base))
+            return
+        self.pictures.append(at_s)
+        if packet.is_keyframe and packet.pts is not None:
+            self.keys.append((self._number, at_s))
+        _check_count(len(self.pictures), self._limits)
 
 
 def _check_count(count: int, limits: Limits) -> None:
@@ -287,16 +322,14 @@ def _check_duration(duration_s: float, limits: Limits) -> None:
 def _describe(
     container: InputContainer,
     descriptor: int,
-    video: int,
-    audio: int | None,
+    stream: VideoStream,
+    sound: AudioStream | None,
     first: VideoFrame,
     rate: Fraction,
     variable: bool,
     duration_s: float,
     pictures: NDArray[np.float64],
 ) -> SourceInfo:
-    stream = video_stream(container, video)
-    sound = audio_stream(container, audio) if audio is not None else None
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if not Fraction(1, 8) <= aspect <= 8 or abs(aspect - 1) < Fraction(1, 100):  # absurd, or rounding of a scaler
         aspect = Fraction(1)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import av.error
 
-from packager.encoder.rung_encoder import NoThread
+from packager.encoder.halt import NoThread
 from packager.errors import PackagingFailed, RefusedInput
 from packager.events import Broke, Refused
 

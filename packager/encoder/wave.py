@@ -1,14 +1,14 @@
-"""A wave: one decode that feeds several rungs at once, each encoded in its own thread."""
+"""A wave: one pass over the pictures that feeds several rungs at once, each encoded in its own thread."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import av
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from packager.encoder.rung_encoder import EncodingStopped, RungEncoder, RungJob
+from packager.encoder.halt import Halt
+from packager.encoder.rung_encoder import RungEncoder, RungJob
 from packager.encoder.shape import Shaper, ShapeSpec
 from packager.ladder import Rung
 from packager.mp4.rung_file import RungLayout
@@ -21,40 +21,35 @@ def run_wave(
     pictures: Iterator[tuple[int, av.VideoFrame]],
     jobs: Sequence[RungJob],
     spec: ShapeSpec,
-    tap: Tap,
+    halt: Halt,
     *,
+    tap: Tap | None = None,
     interpolation: Interpolation = Interpolation.BICUBIC,
 ) -> Iterator[tuple[Rung, RungLayout, bytes]]:
     """Encode `jobs` (lowest first) from one pass over `pictures`. Yields (rung, layout, avcC)
     of each as it is final, in order.
 
     The largest rung is scaled from the decoded picture (`interpolation` is for that step), each smaller one from its
-    neighbour above: a cascade touches a third of the pixels that scaling every rung from the source would. On failure
-    all threads are told to stop and the first cause is raised.
+    neighbour above: a cascade touches a third of the pixels that scaling every rung from the source would. A failure
+    anywhere in the job ends the wave with its first cause.
     """
-    stop = threading.Event()
-    encoders = [RungEncoder(job, stop) for job in jobs]
+    encoders = [RungEncoder(job, halt) for job in jobs]
     top = jobs[-1].rung
     shaper = Shaper(spec, top.width, top.height, interpolation=interpolation)
     cascade = _Cascade(encoders)
     try:
         for index, picture in pictures:
             shaped = shaper.shape(picture)
-            tap(index, picture, shaped)
+            if tap is not None:
+                tap(index, picture, shaped)
             cascade.feed(index, shaped)
         for encoder in encoders:
             encoder.end()
         for encoder in encoders:
             yield encoder.rung, encoder.finish(), encoder.avcc
-    except EncodingStopped as err:
-        raise _first_cause(encoders, err) from err
-    finally:
-        stop.set()
-
-
-def _first_cause(encoders: Sequence[RungEncoder], fallback: BaseException) -> BaseException:
-    causes = [encoder.failure for encoder in encoders if encoder.failure is not None]
-    return next((cause for cause in causes if not isinstance(cause, EncodingStopped)), fallback)
+    except BaseException as err:
+        halt.because(err)
+        raise
 
 
 class _Cascade:

@@ -13,12 +13,14 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 from packager.edits import Window
-from packager.encoder.source import audio_stream, decoded_sound, open_sound, open_source
+from packager.encoder.source import audio_stream, decoded_sound, open_known, open_sound
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 RATE = 48_000
+BLOCK_SAMPLES = 8192
+"""Codecs give some 1000 samples at a time; what is done to a block costs Python the same however long it is."""
 Stereo = NDArray[np.float32]
 """(2, n) float32, full scale 1.0."""
 
@@ -87,6 +89,7 @@ def _shaped(track: SoundTrack) -> Iterator[Stereo]:
     if window.speed != 1.0:
         steps.append(("atempo", f"{window.speed:.6f}"))
     steps.append(("aformat", f"sample_fmts=fltp:sample_rates={RATE}:channel_layouts=stereo"))
+    steps.append(("asetnsamples", f"nb_out_samples={BLOCK_SAMPLES}:pad=0"))
     graph = sound_graph(steps)
     for frame in _resampled(track):
         graph.push(frame)
@@ -122,7 +125,7 @@ def pulled(graph: Graph) -> Iterator[Stereo]:
 
 def _resampled(track: SoundTrack) -> Iterator[AudioFrame]:
     """Frames as 48 kHz stereo, stamped from the origin. A change of format in mid-stream gets a new resampler."""
-    opened = open_sound if track.sound_file else open_source
+    opened = open_sound if track.sound_file else open_known
     with opened(track.descriptor) as container:
         stream = audio_stream(container, track.index)
         resampler: av.AudioResampler | None = None
