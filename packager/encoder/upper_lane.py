@@ -18,8 +18,8 @@ from packager.mp4.rung_file import RungLayout
 
 Made = tuple[Rung, RungLayout, bytes]
 """A finished rung: what it is, its file, its avcC."""
-NICE = 10
-"""A tenth of the claim of a thread at 0: the first rung is hardly slowed, an idle core hardly wasted."""
+NICE = 19
+"""The lowest claim there is: the first rung is hardly slowed, and an idle core is used all the same."""
 _WAIT_S = 0.2
 
 
