@@ -14,6 +14,7 @@ import msgspec
 
 from packager.encoder.job import Job
 from packager.encoder.outbox import Outbox
+from packager.encoder.standing import Standing
 from packager.sandbox.walls import leave_network, raise_walls, tie_to_parent
 
 
@@ -28,9 +29,10 @@ def main() -> int:
     from packager.encoder.sessions import session_of
     from packager.encoder.verdict import run_session
 
+    standing = Standing(outbox)
     out_dir = Path(job.out_dir)
     outbox.emit(raise_walls(out_dir=out_dir, limits=job.limits, cpu_seconds=job.cpu_seconds, offline=offline))
-    verdict = run_session(session_of(job, emit=outbox.emit))
+    verdict = run_session(session_of(job, emit=standing.emit))
     if verdict is not None:
         outbox.emit(verdict)
     return 0
