@@ -36,6 +36,7 @@ class ModelRoutes:
         body_type="application/zip",
         reply=ReleaseView,
         access=Access.OPERATOR,
+        path_schemas={"name": {"pattern": RELEASE_NAME}},
         problems=(TooLarge,),
     )
     async def upload_release(self, call: Call[None]) -> ReleaseView:
@@ -48,6 +49,8 @@ class ModelRoutes:
             archive += chunk
             if len(archive) > MAX_RELEASE_BYTES:
                 raise TooLarge(f"a release has at most {MAX_RELEASE_BYTES} bytes")
+        if not archive.startswith(b"PK"):
+            raise BadInput("the body is no zip file: send what `popreel model upload` sends")
         operator = call.caller.operator if call.caller else ""
         return await self._models.put(name, bytes(archive), uploaded_by=operator)
 

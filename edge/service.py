@@ -48,7 +48,7 @@ from edge.gateway.proxy import OriginProxy
 from edge.gateway.web_app import WebApp
 from edge.settings import PopSettings
 from foundation.errors import Unavailable
-from foundation.http.endpoint import mount
+from foundation.http.endpoint import mount, refuse_other_methods
 from foundation.http.guard import TokenGuard
 from foundation.http.server import VERSION, new_app, parse_listen, run_service
 from foundation.telemetry.metrics import new_registry
@@ -210,6 +210,7 @@ async def _mount(app: web.Application, pop: Pop) -> None:
     settings = pop.settings
     app[DELIVERY] = pop.delivery
     mount(app, FeedRoutes(pop.feed, region=settings.region), guard=pop.guard)
+    refuse_other_methods(app)
     actions = ViewerActions(feed=pop.feed, users=pop.users, guard=pop.guard, region=settings.region)
     proxy = OriginProxy(origin_url=settings.origin_url, pop_id=settings.pop_id, session=pop.session, after=actions)
     app.router.add_route("*", "/api/v1/{tail:.*}", proxy.handle)

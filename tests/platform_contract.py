@@ -8,21 +8,33 @@ from popreel.lab.throwaway import ThrowawayPlatform
 from tests.schema_probe import Probe
 
 
+def control_plane_probe(url: str, operator_key: str) -> Probe:
+    """It changes what the control plane keeps: not for one that others use."""
+    return Probe(
+        url=url,
+        bearers={"operator": operator_key},
+        also_refused_with={
+            "operator_purge": ("400",),  # at least one of three lists, of paths that begin with a slash
+            "upload_release": ("400", "413"),  # what a zip holds, no schema says
+        },
+    )
+
+
+def pop_probe(platform: ThrowawayPlatform) -> Probe:
+    """What it sends is for videos and viewers that do not exist."""
+    return Probe(
+        url=platform.pop_url,
+        bearers={"user": platform.token("contract")},
+        # a cursor is opaque, and which members an action needs depends on the action
+        also_refused_with=dict.fromkeys(("feed", "following", "controls"), ("400",)),
+    )
+
+
 def platform_probes(platform: ThrowawayPlatform) -> dict[str, Probe]:
-    """By service name. What they send is for videos, PoPs and viewers that do not exist."""
+    """By service name; for a platform of one's own."""
     keys = tomllib.loads(platform.folder.secrets.read_text("utf-8"))["keys"]
     return {
-        "local-1": Probe(
-            url=platform.pop_url,
-            bearers={"user": platform.token("contract")},
-            # a cursor is opaque, and which members an action needs depends on the action
-            also_refused_with=dict.fromkeys(("feed", "following", "controls"), ("400",)),
-        ),
-        "control-plane": Probe(
-            url=platform.urls["control-plane"],
-            bearers={"operator": keys["operator_key"]},
-            # at least one of three lists, and paths that begin with a slash
-            also_refused_with={"operator_purge": ("400",)},
-        ),
+        "local-1": pop_probe(platform),
+        "control-plane": control_plane_probe(platform.urls["control-plane"], keys["operator_key"]),
         "cdn-router": Probe(url=platform.urls["cdn-router"]),
     }

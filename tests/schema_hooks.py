@@ -16,7 +16,7 @@ _SACRIFICES: dict[str, str] = json.loads(os.environ.get("POPREEL_PROBE_SACRIFICE
 schemathesis.openapi.format("cursor", strategies.just(""))  # opaque: only the service makes others
 
 
-@schemathesis.serializer("application/offset+octet-stream")
+@schemathesis.serializer("application/offset+octet-stream", "application/zip")
 def send_bytes(context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 

@@ -86,6 +86,7 @@ class FeedRoutes:
         "/api/v1/analytics/watch",
         summary='Report one watch, or up to 500 as {"events": [...]}',
         body=msgspec.Raw,
+        body_described_by=(WatchReport, WatchBatch),
         reply=WatchAccepted,
         status=202,
         tag="feed",

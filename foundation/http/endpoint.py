@@ -115,7 +115,7 @@ class Endpoint:
     problems: tuple[type[PopreelError], ...]
     max_body_bytes: int
     body_optional: bool
-    body_described_by: Any
+    body_described_by: tuple[Any, ...]
     headers: tuple[Header, ...]
     reply_headers: tuple[Header, ...]
     path_schemas: Mapping[str, Mapping[str, Any]]
@@ -139,7 +139,7 @@ def endpoint(
     tag: str = "",
     max_body_bytes: int = MAX_JSON_BYTES,
     body_optional: bool = False,
-    body_described_by: Any = None,
+    body_described_by: tuple[Any, ...] = (),
     headers: Iterable[Header] = (),
     reply_headers: Iterable[Header] = (),
     path_schemas: Mapping[str, Mapping[str, Any]] | None = None,
@@ -148,8 +148,8 @@ def endpoint(
     """Mark a method as an endpoint.
 
     `body` is a type msgspec can decode (None: the handler reads the request itself; then `body_type` documents it);
-    with `body_optional` no body counts as `{}`. `body_described_by` is the type the document shows where `body` is
-    msgspec.Raw or None. `path_schemas` describes segments that are not ids, `also` further statuses that are no
+    with `body_optional` no body counts as `{}`. `body_described_by` are the types the document shows where `body`
+    is msgspec.Raw or None. `path_schemas` describes segments that are not ids, `also` further statuses that are no
     problems (206, 304). Paths under /internal/ stay out of the public OpenAPI document.
     """
 
@@ -195,6 +195,23 @@ def mount(app: web.Application, routes: object, *, guard: Guard) -> None:
         spec: Endpoint = method.__endpoint__
         known.append(spec)
         app.router.add_route(spec.method, spec.path, _handler(spec, method, guard))
+
+
+def refuse_other_methods(app: web.Application) -> None:
+    """405 with Allow for the methods that the paths mounted so far do not have: call it before adding a catch-all
+    (a proxy), which would take them for its own."""
+    allowed: dict[str, list[str]] = {}
+    for spec in app[ENDPOINTS]:
+        allowed.setdefault(spec.path, []).append(spec.method)
+    for path, methods in allowed.items():
+        app.router.add_route("*", path, _refusal(methods))
+
+
+def _refusal(allowed: list[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+
+    return refuse
 
 
 def _methods_in_order(kind: type) -> list[str]:

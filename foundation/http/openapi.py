@@ -64,7 +64,7 @@ def document(
 ) -> dict[str, Any]:
     """The OpenAPI document of the public endpoints (internal ones are left out)."""
     public = [spec for spec in endpoints if not spec.internal]
-    types = [t for spec in public for t in (_body_of(spec), spec.reply) if t is not None and not isinstance(t, str)]
+    types = [t for spec in public for t in (*_bodies(spec), spec.reply) if t is not None and not isinstance(t, str)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     schema_of = dict(zip(map(id, types), schemas, strict=True))
     for member, keywords in (limits or {}).items():
@@ -95,8 +95,9 @@ def _limit(components: dict[str, Any], member: str, keywords: Mapping[str, Any])
             branch.update(keywords)
 
 
-def _body_of(spec: Endpoint) -> Any:
-    return spec.body_described_by if spec.body_described_by is not None else spec.body
+def _bodies(spec: Endpoint) -> tuple[Any, ...]:
+    """The types a body may have."""
+    return spec.body_described_by or (() if spec.body is None else (spec.body,))
 
 
 def _operation(spec: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
@@ -109,8 +110,8 @@ def _operation(spec: Endpoint, schema_of: dict[int, Any]) -> dict[str, Any]:
     }
     if spec.description:
         operation["description"] = spec.description
-    if (body := _body_of(spec)) is not None:
-        content = {spec.body_type: {"schema": schema_of[id(body)]}}
+    if bodies := [schema_of[id(body)] for body in _bodies(spec)]:
+        content = {spec.body_type: {"schema": bodies[0] if len(bodies) == 1 else {"anyOf": bodies}}}
         operation["requestBody"] = {"required": not spec.body_optional, "content": content}
     elif spec.body_type != "application/json":
         content = {spec.body_type: {"schema": {"type": "string", "format": "binary"}}}
