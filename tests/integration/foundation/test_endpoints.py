@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from msgspec import Meta
 
 from foundation.errors import Conflict, Unavailable
-from foundation.http.endpoint import Access, Call, endpoint, mount
+from foundation.http.endpoint import Access, Call, endpoint, mount, refuse_other_methods
 from foundation.http.guard import PublicKeys, TokenGuard
 from foundation.http.server import new_app
 from foundation.ids import UserId
@@ -68,16 +69,20 @@ def key() -> SigningKey:
 
 
 @pytest.fixture
-async def client(key: SigningKey) -> AsyncIterator[Client]:
+def guard(key: SigningKey) -> TokenGuard:
     async def keys(refresh: bool) -> PublicKeys:
         return read_jwks(jwks([key]))
 
-    guard = TokenGuard(
+    return TokenGuard(
         keys=keys,
         revoked=Revoked(clock_s=lambda: NOW_S),
         clock_s=lambda: NOW_S,
         service_keys={"pop": Secret("key")},
     )
+
+
+@pytest.fixture
+async def client(guard: TokenGuard) -> AsyncIterator[Client]:
     app = new_app("notes")
     mount(app, Routes(), guard=guard)
     async with TestClient(TestServer(app)) as client:
@@ -195,6 +200,22 @@ async def test_an_unknown_error_keeps_its_text_in_the_log(client: Client, caplog
 async def test_the_routers_own_errors_are_problems_too(client: Client, method: str, path: str, status: int) -> None:
     answer = await client.request(method, path)
     assert (answer.status, answer.content_type) == (status, "application/problem+json")
+
+
+async def test_a_catch_all_behind_does_not_swallow_wrong_methods(guard: TokenGuard) -> None:
+    async def pass_on(request: web.Request) -> web.Response:
+        return web.Response(text="passed on")
+
+    app = new_app("test")
+    mount(app, Routes(), guard=guard)
+    refuse_other_methods(app)
+    app.router.add_route("*", "/api/v1/{tail:.*}", pass_on)
+    async with TestClient(TestServer(app)) as client:
+        refused = await client.put("/api/v1/notes")
+        assert (refused.status, refused.headers["Allow"]) == (405, "DELETE,GET,POST")
+        assert (await client.request("TRACE", "/api/v1/notes/7")).status == 405
+        assert (await client.get("/api/v1/notes/7")).status == 200
+        assert await (await client.put("/api/v1/elsewhere")).text() == "passed on"
 
 
 async def test_service_routes_take_service_keys_only(client: Client, key: SigningKey) -> None:
