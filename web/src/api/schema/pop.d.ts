@@ -190,6 +190,51 @@ export interface components {
             lang: string;
             url: string;
         };
+        /**
+         * WatchReport
+         * @description Body of POST /api/v1/analytics/watch (one, or {"events": [...]} with up to 500).
+         *
+         *         `eventId` makes a resend harmless; without one the PoP makes an id, and a resend counts again.
+         */
+        WatchReport: {
+            videoId: string;
+            watchDuration: number;
+            totalDuration: number;
+            /** @default false */
+            liked: boolean;
+            /** @default false */
+            commented: boolean;
+            /** @default false */
+            shared: boolean;
+            /** @default false */
+            followedCreator: boolean;
+            /** @default false */
+            notInterested: boolean;
+            /**
+             * @default fyp
+             * @enum {unknown}
+             */
+            source: "following" | "fyp" | "hashtag" | "profile" | "search" | "share" | "sound";
+            /**
+             * @default web
+             * @enum {unknown}
+             */
+            deviceType: "android" | "ios" | "web";
+            /** @default null */
+            eventId: string | null;
+            /** @default null */
+            sessionId: string | null;
+            /** @default null */
+            impression: string | null;
+            /** @default null */
+            startTimeMs: number | null;
+            /** @default 0 */
+            rebuffers: number;
+        };
+        /** WatchBatch */
+        WatchBatch: {
+            events: components["schemas"]["WatchReport"][];
+        };
         /** WatchAccepted */
         WatchAccepted: {
             accepted: number;
@@ -358,7 +403,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": unknown;
+                "application/json": components["schemas"]["WatchReport"] | components["schemas"]["WatchBatch"];
             };
         };
         responses: {
