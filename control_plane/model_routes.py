@@ -49,8 +49,8 @@ class ModelRoutes:
             archive += chunk
             if len(archive) > MAX_RELEASE_BYTES:
                 raise TooLarge(f"a release has at most {MAX_RELEASE_BYTES} bytes")
-        if not archive.startswith(b"PK"):
-            raise BadInput("the body is no zip file: send what `popreel model upload` sends")
+        if not archive:
+            raise BadInput("the body is empty: send what `popreel model upload` sends")
         operator = call.caller.operator if call.caller else ""
         return await self._models.put(name, bytes(archive), uploaded_by=operator)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from foundation.ids import ID_PATTERN
 from foundation.wire import Wire
 
 Source = Literal["fyp", "following", "search", "hashtag", "profile", "sound", "share"]
@@ -19,7 +20,7 @@ class WatchReport(Wire, frozen=True, kw_only=True):
     `eventId` makes a resend harmless; without one the PoP makes an id, and a resend counts again.
     """
 
-    video_id: str
+    video_id: Annotated[str, msgspec.Meta(extra_json_schema={"pattern": ID_PATTERN})]
     watch_duration: Milliseconds
     total_duration: Milliseconds
     liked: bool = False
