@@ -19,8 +19,6 @@ from edge.delivery.errors import OriginBroke, OriginTimeout
 
 MAX_HEAD_BYTES = 65_536
 MAX_FIELDS = 200
-RECEIVE_BYTES = 64 * 1024
-"""Received at once: small enough to stay in the processor's cache, and the first byte does not wait for many others."""
 READ_AHEAD_BYTES = 512 * 1024
 """Received but not consumed: above this the socket is not read."""
 
@@ -36,14 +34,10 @@ class ResponseHead:
     """The body's end is marked (Content-Length, chunked or no body): only then can truncation be told."""
 
 
-class OriginConnection(asyncio.BufferedProtocol):
-    """`send` a request, await `head`, iterate `body`; then `reusable` says whether another exchange may follow.
+class OriginConnection(asyncio.Protocol):
+    """`send` a request, await `head`, iterate `body`; then `reusable` says whether another exchange may follow."""
 
-    `receive_into` may be shared by connections of one loop: what is received is taken out before the next receives.
-    """
-
-    def __init__(self, receive_into: memoryview) -> None:
-        self._receive_into = receive_into
+    def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._closed: OriginBroke | None = None
@@ -154,7 +148,7 @@ class OriginConnection(asyncio.BufferedProtocol):
     def is_open(self) -> bool:
         return self._closed is None and self._transport is not None
 
-    # -- asyncio.BufferedProtocol -------------------------------------------------------------------------------------
+    # -- asyncio.Protocol ----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
@@ -180,11 +174,7 @@ class OriginConnection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._receive_into
-
-    def buffer_updated(self, nbytes: int) -> None:
-        data = self._receive_into[:nbytes]
+    def data_received(self, data: bytes) -> None:
         if self._idle or self._complete:  # bytes nobody asked for: this connection is not to be trusted
             self._keep_alive = False
             self._fail(OriginBroke("the origin sent bytes outside any answer"))

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 from edge.delivery.errors import OriginBroke, OriginTimeout, OriginUnreachable
 from edge.delivery.settings import DeliverySettings
-from edge.delivery.upstream.connection import RECEIVE_BYTES, Interim, OriginConnection, ResponseHead
+from edge.delivery.upstream.connection import Interim, OriginConnection, ResponseHead
 from edge.delivery.upstream.priority_gate import Priority, PriorityGate
 from foundation.errors import SettingsError
 
@@ -70,7 +70,6 @@ class Origin:
         self._authority = parts.netloc.rpartition("@")[2]
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._settings = settings
-        self._receive_into = memoryview(bytearray(RECEIVE_BYTES))
         self._idle: deque[OriginConnection] = deque()
         self._gate = PriorityGate(
             slots=settings.origin_connections,
@@ -109,9 +108,7 @@ class Origin:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                _, connection = await loop.create_connection(
-                    lambda: OriginConnection(self._receive_into), self._host, self._port, ssl=self._tls
-                )
+                _, connection = await loop.create_connection(OriginConnection, self._host, self._port, ssl=self._tls)
         except TimeoutError as err:
             raise OriginUnreachable("no connection to the origin in time") from err
         except OSError as err:
