@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime as dt
 import itertools
 import random
 import statistics
@@ -70,10 +71,13 @@ async def fill(dsn: str, users: list[int], videos: list[int], password_hash: str
     """Users, published videos with titles of five words, counters, and 200 comments and likes on the first 500."""
     connection = await asyncpg.connect(dsn)
     manifest = msgspec.json.encode(MANIFEST).decode()
+    now = dt.datetime.now(dt.UTC)
     await connection.copy_records_to_table(
         "users",
-        records=((i, shard_of(Family.USER, i), f"user{n}", f"User {n}", password_hash) for n, i in enumerate(users)),
-        columns=["id", "shard", "username", "display_name", "password_hash"],
+        records=(
+            (i, shard_of(Family.USER, i), f"user{n}", f"User {n}", password_hash, now) for n, i in enumerate(users)
+        ),
+        columns=["id", "shard", "username", "display_name", "password_hash", "bot_scored_at"],
     )
     await connection.copy_records_to_table(
         "usernames",

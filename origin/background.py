@@ -21,6 +21,7 @@ from foundation.stores.postgres import Shards
 from foundation.tasks import end_tasks
 from foundation.tokens.access import Revoked
 from origin.accounts.account_store import AccountStore
+from origin.accounts.bot_job import BotJob
 from origin.catalogue.creators import Creators
 from origin.catalogue.projection import CatalogueProjection, RevocationProjection
 from origin.catalogue.routes import revocations_after
@@ -66,6 +67,7 @@ def _duties(
     purges = LogConsumer(shards, name="purges", handle=purger.handle)
     streams = LogConsumer(shards, name="streams", handle=Streams(stores.valkey).handle)
     flusher = CounterFlusher(shards, interval_s=settings.flush_interval_s)
+    bots = BotJob(shards, every_s=settings.bot_score_every_s, clock_s=stores.clock_s)
     collector = UploadCollector(shards, objects=stores.objects)
     return [
         *((f"listen {name}", listener.run) for name, listener in stores.listeners.items()),
@@ -81,6 +83,7 @@ def _duties(
         ("uploads", lambda: collector.run(every_s=60)),
         ("search words", lambda: _fold_words(shards, every_s=settings.flush_interval_s)),
         ("search rows", lambda: _fill_search(shards)),
+        ("bot scores", bots.run),
         ("partitions", lambda: _maintain(stores, settings)),
     ]
 

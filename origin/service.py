@@ -16,6 +16,8 @@ from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
 from origin.accounts.admin_routes import AdminRoutes
 from origin.accounts.avatar_routes import AvatarRoutes
+from origin.accounts.bot_job import BotJob
+from origin.accounts.bot_routes import BotRoutes
 from origin.accounts.erasure import Erasure
 from origin.accounts.passwords import Passwords, open_passwords
 from origin.accounts.pictures import Pictures
@@ -149,6 +151,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             clock_s=stores.clock_s,
             allow_internal_users=settings.allow_internal_users,
         ),
+        BotRoutes(shards=shards, job=BotJob(shards, every_s=settings.bot_score_every_s, clock_s=stores.clock_s)),
         AvatarRoutes(accounts=accounts, access=access, objects=stores.objects, pictures=Pictures(), limits=limits),
         UploadRoutes(
             uploads=uploads,

@@ -113,6 +113,9 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
     flush_interval_s: Annotated[float, Meta(gt=0, le=60, description="Counters reach the catalogue this often, s.")] = (
         1.0
     )
+    bot_score_every_s: Annotated[
+        float, Meta(gt=0, description="Each account's bot score is made anew this often, s.")
+    ] = 6 * 3600.0
     event_days: Annotated[int, Meta(ge=1, description="Days of watch events kept.")] = 90
     catalogue_keep_s: Annotated[int, Meta(ge=60, description="Age at which catalogue log entries are trimmed, s.")] = (
         3 * 86_400

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from typing import Any
 
 from foundation.errors import BadInput, Forbidden
 from foundation.http.endpoint import Access, Call, endpoint
@@ -80,7 +81,7 @@ class AccountRoutes:
             teen=teen,
         )
         await self._accounts.create(account)
-        return await self._sign_in(await self._accounts.get(account.id), device="")
+        return await self._sign_in(call, await self._accounts.get(account.id), device="")
 
     @endpoint(
         "POST",
@@ -101,7 +102,7 @@ class AccountRoutes:
             raise WrongPassword("username or password is wrong")
         if known.banned:
             raise AccountBanned("this account is banned")
-        return await self._sign_in(known, device=call.body.device)
+        return await self._sign_in(call, known, device=call.body.device)
 
     @endpoint(
         "POST",
@@ -230,8 +231,13 @@ class AccountRoutes:
             return found
         return UserId(call.path_id("userId"))
 
-    async def _sign_in(self, account: Account, *, device: str) -> TokenReply:
-        session = await self._sessions.begin(account.id, session_id=self._ids.next_id(), device=device)
+    async def _sign_in(self, call: Call[Any], account: Account, *, device: str) -> TokenReply:
+        session = await self._sessions.begin(
+            account.id,
+            session_id=self._ids.next_id(),
+            device=device,
+            device_id=call.request.headers.get("X-Device-Id", "")[:128],
+        )
         return self._reply(account, session.session_id, session.refresh_token)
 
     def _reply(self, account: Account, session_id: int, refresh_token: str) -> TokenReply:

@@ -18,6 +18,7 @@ from foundation.stores.postgres import Connection, Shards, affected
 from foundation.stores.shard_map import Family, shard_of
 from origin.errors import RefreshRefused
 
+_MIN_DEVICE_ID = 8
 SESSION_ENDED = "session.ended"
 
 
@@ -41,15 +42,17 @@ class SessionStore:
         self._shards = shards
         self._life_s = refresh_life_s
 
-    async def begin(self, user_id: UserId, *, session_id: int, device: str) -> OpenSession:
+    async def begin(self, user_id: UserId, *, session_id: int, device: str, device_id: str = "") -> OpenSession:
+        """`device`: what the person calls it; `device_id`: what the app says it is, kept as a hash only."""
         token = _new_token(user_id)
         async with self._shards.write(Family.USER, user_id) as connection:
             await connection.execute(
-                "insert into sessions (id, user_id, shard, device) values ($1, $2, $3, $4)",
+                "insert into sessions (id, user_id, shard, device, device_hash) values ($1, $2, $3, $4, $5)",
                 session_id,
                 user_id,
                 shard_of(Family.USER, user_id),
                 device,
+                hashlib.sha256(device_id.encode()).hexdigest()[:32] if len(device_id) >= _MIN_DEVICE_ID else None,
             )
             await self._store(connection, user_id, session_id, token)
         return OpenSession(user_id=user_id, session_id=session_id, refresh_token=token)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from foundation.ids import UserId
 from foundation.stores.outbox import Record
 from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family, shard_of
 from origin.accounts.account_store import USER_CHANGED, Account, AccountStore
-from origin.lifecycle.announcements import refresh_creator
+from origin.lifecycle.announcements import VIDEO_READY, refresh_creator
 
 _BATCH = 100
 
@@ -32,6 +34,10 @@ class Creators:
             account = await self._accounts.find(user_id)
             if account is not None and account.state == "active":  # the erasure of the others takes their videos along
                 await self.refresh(account)
+        for user_id in dict.fromkeys(_owners(records)):
+            account = await self._accounts.find(user_id)
+            if account is not None and account.hidden and user_id not in changed:
+                await self.refresh(account)  # a video that came out while its person was being hidden
 
     async def refresh(self, account: Account) -> int:
         """Bring every video of the account in step with it; returns how many there are."""
@@ -49,6 +55,12 @@ class Creators:
     async def _next(self, name: str, owner: UserId, after: int) -> list[int]:
         async with self._shards.servers[name].primary() as connection:
             return await _videos_after(connection, owner, after)
+
+
+def _owners(records: Sequence[Record]) -> list[UserId]:
+    """Of videos that came out."""
+    ready = [msgspec.json.decode(record.payload) for record in records if record.topic == VIDEO_READY]
+    return [UserId(int(video["ownerId"])) for video in ready]
 
 
 async def _videos_after(connection: Connection, owner: UserId, after: int) -> list[int]:

@@ -15,7 +15,7 @@ from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
 from origin.engagement.engagement_store import EngagementStore
 from origin.lifecycle.media_access import MediaAccess
-from origin.lifecycle.states import Visibility
+from origin.lifecycle.states import Visibility, listed
 from origin.lifecycle.video import COLUMNS, Video, VideoView, counters_of, video_of, video_view
 
 _FETCH = f"""select {COLUMNS}, c.views, c.likes, c.comments, c.shares
@@ -73,7 +73,9 @@ class VideoLists:
             return True
         if not video.served or video.owner_id in hidden:
             return False
-        return video.in_catalogue and (video.visibility is Visibility.PUBLIC or video.owner_id == of_owner)
+        if video.owner_id == of_owner:
+            return listed(video.visibility)  # a shadow ban takes videos out of feeds and search, not off a profile
+        return video.in_catalogue and video.visibility is Visibility.PUBLIC
 
     async def _fetch(self, video_ids: Sequence[VideoId]) -> tuple[dict[VideoId, tuple[Video, Counters]], bool]:
         groups = self.shards.by_server(Family.VIDEO, video_ids)

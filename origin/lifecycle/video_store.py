@@ -56,6 +56,8 @@ class Metadata:
     partner_id: VideoId | None
     """The other video of a duet or stitch."""
     remixes_open: bool
+    hidden: bool = False
+    """In no list but the owner's: the account is shadow-banned."""
 
 
 class VideoStore:
@@ -116,7 +118,7 @@ class VideoStore:
                 f"""update videos v set state = 'uploaded', version = version + 1, stage = 'queued', progress = 0,
                        title = $2, description = $3, hashtags = $4, sound_id = $5, sound_title = $6, sound_artist = $7,
                        visibility = $8, publish_at = $9, edits = $10, original_key = $11, partner_id = $12,
-                       remixes_open = $13, uploaded_at = now()
+                       remixes_open = $13, shadow_banned = $14, uploaded_at = now()
                    where id = $1 and state = 'created' returning {COLUMNS}""",  # noqa: S608
                 video_id,
                 metadata.title,
@@ -131,6 +133,7 @@ class VideoStore:
                 original_key,
                 metadata.partner_id,
                 metadata.remixes_open,
+                metadata.hidden,
             )
             if row is None:
                 return False

@@ -157,6 +157,7 @@ class Uploads:
             edits=msgspec.json.encode(body.edits).decode() if body.edits is not None else "{}",
             partner_id=ingredients.partner_id,
             remixes_open=not account.teen if body.remixes_open is None else body.remixes_open,
+            hidden=account.hidden,
         )
 
     async def _join(self, upload: Upload) -> None:
