@@ -41,13 +41,15 @@ class BotJob:
         self._clock_s = clock_s
 
     async def run(self) -> None:
+        """A pause after each batch: requests come first."""
+        idle_s = min(_IDLE_S, self._every_s)
         while True:
+            judged = 0
             try:
-                while await self.judge_batch():
-                    await asyncio.sleep(_PAUSE_S)
+                judged = await self.judge_batch()
             except PopreelError as err:
                 _log.warning("bot scores paused", extra={"event": "bot_scores_paused", "cause": err.detail})
-            await asyncio.sleep(min(_IDLE_S, self._every_s))
+            await asyncio.sleep(_PAUSE_S if judged else idle_s)
 
     async def judge_batch(self) -> int:
         """Judge accounts that are due, a batch of each server; returns how many. Raises ShardUnavailable."""
