@@ -23,6 +23,15 @@ class Relation:
     """Either of them has blocked the other."""
 
 
+# $1 the viewer, $2 the owner. Each of the two keeps what it decided on its own shard.
+_MINE = """
+exists (select 1 from restrictions where user_id = $1::bigint and target_id = $2::bigint and kind = 'block') as blocks,
+exists (select 1 from follows where follower_id = $1 and followee_id = $2 and accepted) as follows"""
+_THEIRS = """
+exists (select 1 from restrictions where user_id = $2::bigint and target_id = $1::bigint and kind = 'block')
+    as blocked"""
+
+
 class AccessStore:
     def __init__(self, shards: Shards, accounts: AccountStore) -> None:
         self._shards = shards
@@ -40,22 +49,16 @@ class AccessStore:
             return Relation()
         if viewer == owner:
             return Relation(same=True)
+        servers = self._shards.by_server(Family.USER, (viewer, owner))
+        if len(servers) == 1:
+            async with self._shards.read(Family.USER, viewer) as connection:
+                row = await connection.fetchrow(f"select {_MINE}, {_THEIRS}", viewer, owner)
+            return Relation(following=row["follows"], blocked=row["blocks"] or row["blocked"])
         async with self._shards.read(Family.USER, viewer) as connection:
-            mine = await connection.fetchrow(
-                """select exists (select 1 from restrictions where user_id = $1 and target_id = $2 and kind = 'block')
-                       as blocks,
-                   exists (select 1 from follows
-                       where follower_id = $1 and followee_id = $2 and accepted) as follows""",
-                viewer,
-                owner,
-            )
+            mine = await connection.fetchrow(f"select {_MINE}", viewer, owner)
         async with self._shards.read(Family.USER, owner) as connection:
-            blocks_me = await connection.fetchval(
-                "select exists (select 1 from restrictions where user_id = $1 and target_id = $2 and kind = 'block')",
-                owner,
-                viewer,
-            )
-        return Relation(following=mine["follows"], blocked=mine["blocks"] or blocks_me)
+            blocked = await connection.fetchval(f"select {_THEIRS}", viewer, owner)
+        return Relation(following=mine["follows"], blocked=mine["blocks"] or blocked)
 
     async def refuse_blocked(self, viewer: UserId, owner: UserId) -> Relation:
         """The relation, unless one has blocked the other. Raises Blocked."""

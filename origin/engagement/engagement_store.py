@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from foundation.ids import UserId, VideoId
 from foundation.stores.outbox import append
 from foundation.stores.postgres import Connection, Shards, affected
@@ -16,6 +18,28 @@ from foundation.stores.shard_map import Family, shard_of
 
 ENGAGED = "engagement.changed"
 SHARED = "engagement.shared"
+
+# Row, journal entry and outbox record in one statement: a like is one round trip inside its transaction. The video's
+# row lock orders it with a delete of the video; the record is made of the changed row, so records of one engagement
+# leave in the order of its changes.
+_COUNTED = """counted as (
+    insert into counter_journal (video_id, shard, likes, bookmarks)
+    select $1, $4, $7::int * ($3 = 'like')::int, $7::int * ($3 = 'bookmark')::int from changed),
+told as (insert into outbox (topic, key, payload) select 'engagement.changed', $5, $6::jsonb from changed)
+select count(*) from changed"""
+_ENGAGE = f"""
+with alive as (select 1 from videos where id = $1 and state = 'ready' for key share),
+changed as (
+    insert into engagements (video_id, user_id, kind, shard) select $1, $2, $3, $4 from alive
+    on conflict do nothing returning 1),
+{_COUNTED}"""  # noqa: S608
+_DISENGAGE = f"""
+with alive as (select 1 from videos where id = $1 for key share),
+changed as (
+    delete from engagements e
+    where (select count(*) from alive) >= 0 and e.video_id = $1 and e.user_id = $2 and e.kind = $3 and e.shard = $4
+    returning 1),
+{_COUNTED}"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,39 +56,35 @@ class EngagementStore:
 
     async def set(self, video_id: VideoId, user_id: UserId, *, kind: str, on: bool, owner_id: UserId) -> bool:
         """Like or bookmark (`kind` "like" or "bookmark"), or take it back; True if that changed anything."""
+        change = {
+            "videoId": str(video_id),
+            "userId": str(user_id),
+            "ownerId": str(owner_id),
+            "kind": kind,
+            "on": on,
+        }
         async with self._shards.write(Family.VIDEO, video_id) as connection:
-            # the video's row lock orders this with a delete of the video and keeps the outbox in order per key
-            alive = await connection.fetchval(
-                "select true from videos where id = $1 and state = 'ready' for key share", video_id
-            )
-            if on and not alive:
-                return False
-            status = await connection.execute(
-                """insert into engagements (video_id, user_id, kind, shard) values ($1, $2, $3, $4)
-                   on conflict do nothing"""
-                if on
-                else "delete from engagements where video_id = $1 and user_id = $2 and kind = $3 and shard = $4",
+            changed = await connection.fetchval(
+                _ENGAGE if on else _DISENGAGE,
                 video_id,
                 user_id,
                 kind,
                 shard_of(Family.VIDEO, video_id),
+                f"{user_id}:{kind}:{video_id}",
+                msgspec.json.encode(change).decode(),
+                1 if on else -1,
             )
-            if not affected(status):
-                return False
-            await journal(connection, video_id, **{f"{kind}s": 1 if on else -1})
-            await append(
-                connection,
-                topic=ENGAGED,
-                key=f"{user_id}:{kind}:{video_id}",
-                payload={
-                    "videoId": str(video_id),
-                    "userId": str(user_id),
-                    "ownerId": str(owner_id),
-                    "kind": kind,
-                    "on": on,
-                },
+        return bool(changed)
+
+    async def has(self, video_id: VideoId, user_id: UserId, *, kind: str) -> bool:
+        async with self._shards.read(Family.VIDEO, video_id) as connection:
+            found = await connection.fetchval(
+                "select true from engagements where video_id = $1 and kind = $2 and user_id = $3",
+                video_id,
+                kind,
+                user_id,
             )
-            return True
+        return bool(found)
 
     async def share(self, share_id: int, video_id: VideoId, user_id: UserId, *, channel: str, key: str) -> None:
         """Count a share; the same `key` of the same user counts once ("": every call counts)."""

@@ -127,8 +127,7 @@ class EngagementRoutes:
     async def _set(self, call: Call[Any], *, kind: str, on: bool) -> None:
         account, video = await self._actor_and_video(call, must_see=on)
         if kind == "like" and on:
-            mine = await self._engagements.of_viewer(account.id, [video.id])
-            if video.id in mine.liked:
+            if await self._engagements.has(video.id, account.id, kind=kind):
                 return
             await self._limits.daily(call.request, what="likes", user_id=account.id, tier=account.tier)
         await self._engagements.set(video.id, account.id, kind=kind, on=on, owner_id=video.owner_id)
