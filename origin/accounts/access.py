@@ -7,7 +7,7 @@ from typing import Any
 
 from foundation.http.endpoint import Call
 from foundation.ids import UserId
-from foundation.stores.postgres import Shards
+from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family
 from origin.accounts.account_store import Account, AccountStore
 from origin.errors import AccountBanned, Blocked
@@ -30,6 +30,11 @@ exists (select 1 from follows where follower_id = $1 and followee_id = $2 and ac
 _THEIRS = """
 exists (select 1 from restrictions where user_id = $2::bigint and target_id = $1::bigint and kind = 'block')
     as blocked"""
+
+
+_HIDDEN = """
+select target_id as hidden from restrictions where user_id = $1
+union select user_id from restrictions where target_id = $1 and kind = 'block'"""
 
 
 class AccessStore:
@@ -68,7 +73,13 @@ class AccessStore:
         return relation
 
     async def restricted(self, user_id: UserId) -> frozenset[UserId]:
-        """Whom the user has blocked or muted."""
-        async with self._shards.read(Family.USER, user_id) as connection:
-            rows = await connection.fetch("select target_id from restrictions where user_id = $1", user_id)
-        return frozenset(UserId(row["target_id"]) for row in rows)
+        """Whom lists do not show to the user: the blocked and muted, and who has blocked the user.
+
+        Blocks by people on a server that is away are missed; opening what they made is refused all the same.
+        """
+
+        async def ask(name: str, connection: Connection) -> list[int]:
+            return [row["hidden"] for row in await connection.fetch(_HIDDEN, user_id)]
+
+        scattered = await self._shards.scatter(ask, family=Family.USER, fresh=True)
+        return frozenset(UserId(hidden) for found in scattered.answers for hidden in found)

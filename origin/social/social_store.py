@@ -139,8 +139,10 @@ class SocialStore:
     async def notifications(self, user_id: UserId, *, before: int, limit: int) -> list[Notification]:
         async with self._shards.read(Family.USER, user_id) as connection:
             rows = await connection.fetch(
-                """select id, kind, payload, created_at, read_at from notifications
-                   where user_id = $1 and id < $2 order by id desc limit $3""",
+                """select id, kind, payload, created_at, read_at from notifications n
+                   where user_id = $1 and id < $2 and not exists (select 1 from restrictions r
+                       where r.user_id = $1 and r.target_id = (n.payload ->> 'userId')::bigint)
+                   order by id desc limit $3""",
                 user_id,
                 before,
                 limit,

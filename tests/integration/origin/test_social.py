@@ -108,6 +108,30 @@ async def test_the_muted_vanish_from_search_and_comments_of_who_muted_them(origi
     assert {v["id"] for v in (await origin.ok("GET", "/api/v1/search?q=zanzibar"))["videos"]} == {video, loud}
 
 
+async def test_who_has_blocked_me_vanishes_for_me_and_whom_i_muted_tells_me_nothing(origin: Origin) -> None:
+    ada, bob, eve = await origin.person("blockada"), await origin.person(), await origin.person()
+    await origin.published(ada, title="a hidden tasmania tour", hashtags=["tasmania"])
+    other = await origin.published(eve, title="an open tasmania tour", hashtags=["tasmania"])
+    await origin.ok("POST", f"/api/v1/videos/{other}/comment", ada, json={"text": "nice"})
+    await origin.ok("POST", f"/api/v1/users/{ada.id}/mute", eve)
+    await origin.ok("POST", f"/api/v1/users/{bob.id}/block", ada)
+    for route in ("/api/v1/search?q=tasmania", "/api/v1/hashtag/tasmania/videos"):
+        assert [video["id"] for video in (await origin.ok("GET", route, bob))["videos"]] == [other]
+    assert (await origin.ok("GET", "/api/v1/search?q=blockada&type=users", bob))["users"] == []
+    assert len((await origin.ok("GET", "/api/v1/search?q=blockada&type=users"))["users"]) == 1
+    assert (await origin.ok("GET", f"/api/v1/videos/{other}/comments", bob))["comments"] == []
+    await origin.ok("POST", f"/api/v1/users/{eve.id}/follow", bob)
+
+    async def told() -> list[str]:
+        return [note["kind"] for note in (await origin.ok("GET", "/api/v1/notifications", eve))["notifications"]]
+
+    async def followed() -> bool:
+        return "follow" in await told()
+
+    await origin.eventually(followed)
+    assert "comment" not in await told()
+
+
 async def test_search_forgives_typos_finds_people_and_pages(origin: Origin) -> None:
     ada = await origin.person("marguerite")
     videos = [await origin.published(ada, title=f"Sourdough bread lesson {n}", hashtags=["baking"]) for n in range(5)]
