@@ -123,7 +123,7 @@ async def _fill_search(shards: Shards) -> None:
     """Videos from before there was the index, once; later it finds nothing to do."""
     while True:
         await SearchUpkeep(shards).fill()
-        await asyncio.sleep(_HOUR_S)
+        await asyncio.sleep(24 * _HOUR_S)
 
 
 async def _maintain(stores: Stores, settings: OriginSettings) -> None:

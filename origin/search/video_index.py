@@ -13,6 +13,7 @@ BUCKET_S = 14 * 86_400
 STEP_S = 2 * 86_400
 """What a doubling of engagement is worth (search_step in 0122_search.sql)."""
 _BATCH = 500
+_STRETCH_ROWS = 2000
 
 _INDEX = f"""
 insert into video_search (video_id, shard, hot, words)
@@ -79,18 +80,22 @@ class SearchUpkeep:
         return folded
 
     async def fill(self) -> int:
-        """Index what is out and has no row, in batches; returns how many."""
+        """Index what is out and has no row, a stretch of videos at a time; returns how many."""
         filled = 0
         for name in self._shards.map.servers(Family.VIDEO):
-            after: int | None = 0
-            while after is not None:
-                after, count = await self._fill_batch(name, after)
+            last: int | None = 0
+            while last is not None:
+                last, count = await self._fill_stretch(name, last)
                 filled += count
         return filled
 
-    async def _fill_batch(self, name: str, after: int) -> tuple[int | None, int]:
+    async def _fill_stretch(self, name: str, after: int) -> tuple[int | None, int]:
+        """(last id looked at, rows made); None for the id at the end of the table."""
         async with self._shards.servers[name].primary() as connection, connection.transaction():
-            rows = await connection.fetch(_MISSING, after, _BATCH)
+            last: int | None = await connection.fetchval(_STRETCH, after, _STRETCH_ROWS)
+            if last is None:
+                return None, 0
+            rows = await connection.fetch(_MISSING, after, last)
             for row in rows:
                 await index_video(
                     connection,
@@ -100,7 +105,7 @@ class SearchUpkeep:
                     hashtags=row["hashtags"],
                     published_s=row["published_at"].timestamp(),
                 )
-        return (rows[-1]["id"] if len(rows) == _BATCH else None), len(rows)
+        return last, len(rows)
 
 
 _FOLD = """
@@ -117,7 +122,8 @@ counted as (
 select count(*) from taken"""
 _MISSING = """
 select v.id, v.title, v.description, v.hashtags, v.published_at from videos v
-where v.id > $1 and v.state = 'ready' and v.visibility = 'public' and not v.shadow_banned and v.published_at is not null
+where v.id > $1 and v.id <= $2 and v.state = 'ready' and v.visibility = 'public' and not v.shadow_banned and v.published_at is not null
     and (v.title <> '' or v.description <> '' or v.hashtags <> '{}')
     and not exists (select 1 from video_search s where s.video_id = v.id)
-order by v.id limit $2 for share of v"""
+order by v.id for share of v"""
+_STRETCH = "select max(id) from (select id from videos where id > $1 order by id limit $2) stretch"
