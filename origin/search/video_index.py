@@ -122,7 +122,8 @@ counted as (
 select count(*) from taken"""
 _MISSING = """
 select v.id, v.title, v.description, v.hashtags, v.published_at from videos v
-where v.id > $1 and v.id <= $2 and v.state = 'ready' and v.visibility = 'public' and not v.shadow_banned and v.published_at is not null
+where v.id > $1 and v.id <= $2
+    and v.state = 'ready' and v.visibility = 'public' and not v.shadow_banned and v.published_at is not null
     and (v.title <> '' or v.description <> '' or v.hashtags <> '{}')
     and not exists (select 1 from video_search s where s.video_id = v.id)
 order by v.id for share of v"""
