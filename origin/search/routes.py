@@ -32,11 +32,11 @@ class SearchQuery(Wire, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class VideoKey(msgspec.Struct, frozen=True, array_like=True):
-    """Sort key of a found video."""
+class SearchKey(msgspec.Struct, frozen=True, array_like=True):
+    """Sort key of what was found last: class, place within it, id."""
 
     level: Annotated[int, Meta(ge=0, le=3)]
-    hot: Annotated[int, Meta(ge=0, lt=2**31)]
+    place: Annotated[int, Meta(ge=0, lt=2**31)]
     id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -93,15 +93,14 @@ class SearchRoutes:
     async def search(self, call: Call[None]) -> SearchPage:
         query: SearchQuery = call.query
         text = _words(query.q)
+        key = decode_cursor(query.cursor, SearchKey)
+        after = (key.level, key.place, key.id) if key is not None else None
         if query.type == "users":
-            users_after = decode_cursor(query.cursor, tuple[int, int])
-            return await self._users(call, text.lstrip("@"), users_after, query.limit)
-        key = decode_cursor(query.cursor, VideoKey)
-        after = (key.level, key.hot, key.id) if key is not None else None
+            return await self._users(call, text.lstrip("@"), after, query.limit)
         page = await self._page(call, await self._search.videos(text, after=after, limit=query.limit))
         return SearchPage(videos=page.videos, next_cursor=page.next_cursor, partial=page.partial)
 
-    async def _users(self, call: Call[None], text: str, after: tuple[int, int] | None, limit: int) -> SearchPage:
+    async def _users(self, call: Call[None], text: str, after: tuple[int, ...] | None, limit: int) -> SearchPage:
         viewer = call.caller.user_id if call.caller else None
         hits = await self._search.users(text, after=after, limit=limit)
         hidden = await self._access.restricted(viewer) if viewer is not None else frozenset()

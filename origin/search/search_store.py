@@ -1,7 +1,8 @@
 """Search over all servers: one question to each server, whatever number of logical shards it holds.
 
 Each server gives its best page after the cursor; the merge takes the best of them, so the order is global. How videos
-are found is in video_query.py and 0122_search.sql; people by trigrams, tags exactly, suggestions by prefix.
+are found is in video_query.py and 0122_search.sql, people in 0125_people_search.sql; tags exactly, suggestions by
+prefix.
 """
 
 from __future__ import annotations
@@ -16,22 +17,13 @@ from foundation.stores.shard_map import Family
 from origin.search.video_query import ANYWHERE, BEST, exact_query, loose_query, meant_by
 from origin.search.words import MAX_ASKED, words_of
 
-_CANDIDATES = 2000
 _SIMILAR = 40
 _VIDEOS = "select video_id, hot from search_videos($1, $2, $3, $4)"
+_PEOPLE = "select level, weight, user_id from search_people($1, $2, $3, $4, $5)"
+_CALLED_SO = 2
 _LATEST = 2**31 - 1
-_BEST_SCORE = 2**31 - 1
 _LAST_US = 2**52  # microseconds: the year 2112
 _LAST_ID = 2**63 - 1
-
-_USERS = f"""
-select id, score from (
-    select id, (1000 * greatest(word_similarity($1, lower(username || ' ' || display_name)),
-        case when username = $1 then 1.001 when starts_with(username, $1) then 0.95 else 0 end))::int as score
-    from users where state = 'active' and not teen and not shadow_banned and banned_at is null
-        and ($1 <% lower(username || ' ' || display_name) or lower(username || ' ' || display_name) like $5)
-    limit {_CANDIDATES}) found
-where (score, id) < ($2, $3) order by score desc, id desc limit $4"""  # noqa: S608
 
 _TAG_PAGE = """
 select video_id as id, (extract(epoch from published_at) * 1000000)::bigint as score from video_hashtags
@@ -77,11 +69,15 @@ class SearchStore:
 
         return _merged(await self._shards.scatter(ask, family=Family.VIDEO, fresh=False), limit)
 
-    async def users(self, text: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
-        """Teens, banned and shadow-banned accounts are never found."""
-        pattern = text.lower().replace("\\", "").replace("%", "").replace("_", r"\_") + "%"
-        key = after or (_BEST_SCORE, _LAST_ID)
-        return await self._best(Family.USER, _USERS, (text.lower(), *key, limit + 1, pattern), limit=limit)
+    async def users(self, text: str, *, after: tuple[int, ...] | None, limit: int) -> Hits:
+        """Teens, banned and shadow-banned accounts are never found. Sort keys: (level, weight, id) of search_people."""
+        start = after or (_CALLED_SO, _LATEST, _LAST_ID)
+
+        async def ask(name: str, connection: Connection) -> list[tuple[int, ...]]:
+            rows = await connection.fetch(_PEOPLE, text.lower(), *start, limit + 1)
+            return [(row["level"], row["weight"], row["user_id"]) for row in rows]
+
+        return _merged(await self._shards.scatter(ask, family=Family.USER, fresh=False), limit)
 
     async def by_hashtag(self, tag: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
         key = after or (_LAST_US, _LAST_ID)
@@ -93,11 +89,7 @@ class SearchStore:
 
     async def _best(self, family: Family, sql: str, arguments: tuple[object, ...], *, limit: int) -> Hits:
         async def ask(name: str, connection: Connection) -> list[tuple[int, ...]]:
-            async with connection.transaction(readonly=True):
-                # typos: 0.45 finds "guitr lesson" under "guitar lessons", 0.6 (the default) does not
-                await connection.execute("set local pg_trgm.word_similarity_threshold = 0.45")
-                rows = await connection.fetch(sql, *arguments)
-            return [(row["score"], row["id"]) for row in rows]
+            return [(row["score"], row["id"]) for row in await connection.fetch(sql, *arguments)]
 
         return _merged(await self._shards.scatter(ask, family=family, fresh=False), limit)
 

@@ -99,3 +99,29 @@ async def test_videos_from_before_the_index_are_indexed_and_words_counted_exactl
     finally:
         await shards.close()
         await connection.close()
+
+
+async def test_people_called_so_come_first_then_names_that_begin_so_then_what_is_like_it(origin: Origin) -> None:
+    async def people(query: str, **more: str) -> Json:
+        return await origin.ok("GET", "/api/v1/search", params={"q": query, "type": "users", **more})
+
+    called = await origin.person("zephyr")
+    fewer = await origin.person("zephyr.fans")
+    named = await origin.person("windy")
+    await origin.ok("PATCH", "/api/v1/users/me", named, json={"displayName": "Zephyrine"})
+    like = await origin.person("a_zephyr")
+    await origin.ok("POST", f"/api/v1/users/{named.id}/follow", fewer)
+
+    async def followed() -> bool:
+        return (await origin.ok("GET", f"/api/v1/users/{named.id}"))["followerCount"] == 1
+
+    await origin.eventually(followed)
+    assert [user["id"] for user in (await people("Zephyr"))["users"]] == [called.id, named.id, fewer.id, like.id]
+    assert {user["id"] for user in (await people("@zefyr"))["users"]} >= {called.id}
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = await people("zephyr", limit="1", cursor=cursor)
+        seen += [user["id"] for user in page["users"]]
+        cursor = page["nextCursor"]
+    assert seen == [called.id, named.id, fewer.id, like.id]
