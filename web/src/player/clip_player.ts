@@ -194,7 +194,7 @@ export class ClipPlayer {
     if (!(await opening.first) || !current() || opening.complete) return;
     const slow = expectedBandwidthBps() < QUICK_LINK_BPS;
     const second = slow || !loadedStreamModule() ? opening.next() : null;
-    if (slow) await second; // before the 57 kB of hls.js
+    if (slow) await second; // before the 147 kB of hls.js
     const module = await loadStreamModule();
     if (!current() || opening.complete) return;
     if (module?.streamSupported()) {
