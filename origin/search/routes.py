@@ -126,6 +126,7 @@ class SearchRoutes:
         summary="Videos of a hashtag, newest first",
         query=PageQuery,
         reply=VideoPage,
+        path_schemas={"hashtag": {"pattern": r"^#*\w{1,50}$"}},
     )
     async def hashtag(self, call: Call[None]) -> VideoPage:
         tag = call.path("hashtag").lstrip("#").lower()
