@@ -102,6 +102,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
     videos = VideoStore(shards)
     engagements = EngagementStore(shards)
     sounds = SoundStore(shards)
+    audit = Audit(shards)
     remix = Remix(videos=videos, sounds=sounds, access=access)
     search = SearchStore(shards)
     media = MediaAccess(
@@ -160,7 +161,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             pantry=Pantry(remix=remix),
             public_url=settings.public_url,
         ),
-        JobRoutes(shards=shards, videos=videos, audit=Audit(shards)),
+        JobRoutes(shards=shards, videos=videos, audit=audit),
         AdminRoutes(
             shards=shards,
             accounts=accounts,
@@ -173,6 +174,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
                 objects=stores.objects,
                 settle_s=settings.erase_settle_s,
             ),
+            audit=audit,
             clock_s=stores.clock_s,
         ),
         TusRoutes(
@@ -214,7 +216,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             access=access,
             media=media,
             objects=stores.objects,
-            audit=Audit(shards),
+            audit=audit,
             ids=stores.ids,
         ),
         social_routes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
@@ -18,6 +18,7 @@ from origin.accounts.account_store import AccountStore, announce_change
 from origin.accounts.erasure import Erasure, Receipt, export
 from origin.accounts.passwords import Passwords
 from origin.accounts.session_store import EndReason, SessionStore
+from origin.audit import Audit
 from origin.errors import UnknownUser, WrongPassword
 from origin.text import clean_text
 
@@ -52,6 +53,7 @@ class AdminRoutes:
         sessions: SessionStore,
         passwords: Passwords,
         erasure: Erasure,
+        audit: Audit,
         clock_s: Callable[[], float],
     ) -> None:
         self._shards = shards
@@ -59,6 +61,7 @@ class AdminRoutes:
         self._sessions = sessions
         self._passwords = passwords
         self._erasure = erasure
+        self._audit = audit
         self._clock_s = clock_s
 
     @endpoint(
@@ -130,7 +133,7 @@ class AdminRoutes:
             await announce_change(connection, user_id)
         if body.banned:
             await self._sessions.end_all(user_id, EndReason.BANNED, now_ms=int(self._clock_s() * 1000))
-        await self._audit(
+        await self._audit.note(
             call.caller.operator,
             "decide-user",
             f"user:{user_id}",
@@ -153,13 +156,3 @@ class AdminRoutes:
         if account is None:
             raise UnknownUser(f"there is no user {user_id}")
         return ErasureView(user_id=str(user_id), state=account.state, receipts=await self._erasure.receipts(user_id))
-
-    async def _audit(self, operator: str, action: str, subject: str, detail: dict[str, Any]) -> None:
-        async with self._shards.control() as connection:
-            await connection.execute(
-                "insert into audit_log (operator, action, subject, detail) values ($1, $2, $3, $4)",
-                operator,
-                action,
-                subject,
-                msgspec.json.encode(detail).decode(),
-            )
