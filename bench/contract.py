@@ -32,8 +32,9 @@ async def probe_origin(folder: Path, depth: Probe) -> str:
     """An origin on servers of its own, with a quick encoder."""
     s3, *inner = free_ports(5, also=(GRPC_OFFSET,))
     ports = InnerPorts(master=inner[0], volume=inner[1], filer=inner[2], admin=inner[3])
-    postgres = EmbeddedPostgres(data_dir=folder / "pg", log_file=folder / "pg.log", port=free_ports(1)[0])
-    valkey = EmbeddedValkey(data_dir=folder / "valkey", log_file=folder / "valkey.log", port=free_ports(1)[0])
+    sql, hot = free_ports(2)  # at once: two calls may give the same
+    postgres = EmbeddedPostgres(data_dir=folder / "pg", log_file=folder / "pg.log", port=sql)
+    valkey = EmbeddedValkey(data_dir=folder / "valkey", log_file=folder / "valkey.log", port=hot)
     objects = EmbeddedObjectStore(
         data_dir=folder / "s3", log_file=folder / "s3.log", port=s3, inner_ports=ports, buckets=("contract",)
     )
