@@ -25,8 +25,9 @@ def pop_probe(platform: ThrowawayPlatform) -> Probe:
     return Probe(
         url=platform.pop_url,
         bearers={"user": platform.token("contract")},
-        # a cursor is opaque, and which members an action needs depends on the action
-        also_refused_with=dict.fromkeys(("feed", "following", "controls"), ("400",)),
+        # a cursor is opaque, which members an action needs depends on the action, and watch reports are decoded by the
+        # PoP itself, which takes no 20.0 for an integer
+        also_refused_with=dict.fromkeys(("feed", "following", "controls", "watch"), ("400",)),
     )
 
 
