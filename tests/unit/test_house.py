@@ -90,5 +90,10 @@ def test_links_in_the_docs_lead_somewhere() -> None:
     assert not dead
 
 
+def test_a_decision_has_a_number_of_its_own() -> None:
+    numbers = [path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md")]
+    assert sorted(numbers) == sorted(set(numbers))
+
+
 def test_large_files_are_not_committed() -> None:
     assert not [name for name in tracked() if (ROOT / name).stat().st_size > 1_000_000]
