@@ -1,8 +1,9 @@
 """`python -m bench.feed [--videos N] [--seconds S] [--snapshot DIR]`: the feed of one PoP at size, against peers.
 
 In one process: an index over N x 256 vectors (memory, build, load, recall@500 with filters on), pages through
-`Feed.page` on a real Valkey at 1, 8 and 32 concurrent viewers, watch events, the time from a watch to a changed page,
-and catalogue changes applied while serving. Peers: the usual first version (one running mean, one search, order by
+`Feed.page` on a real Valkey at 1, 8 and 32 concurrent viewers who never pause, 8 who watch what they get, the cost of
+a page without reports and of reports without pages, the time from a watch to a changed page, and catalogue changes
+applied while serving. Peers: the usual first version (one running mean, one search, order by
 dot product) and exact search. Prints JSON.
 """
 
@@ -16,6 +17,7 @@ import os
 import tempfile
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from edge.feed.ports import NoDelivery, NoUserContext, Viewer
 from edge.feed.service import Feed
 from edge.feed.settings import FeedSettings
 from foundation.wire.events import WatchReport
+from foundation.wire.feed import FeedPage
 from inference.feed.columns import FeedColumns, NewVideo
 from inference.feed.vector_index import ExactIndex, FaissHnswIndex, FaissIvfIndex, VectorIndex, best
 from popreel.embedded.ports import free_ports
@@ -85,6 +88,10 @@ def _ms(times: list[float], quantile: float) -> float:
     return round(float(np.quantile(times, quantile)) * 1000, 2)
 
 
+NEW_SESSION_EVERY = 5
+"""Pages of a viewer: one in five begins a new session, the others continue with the cursor."""
+
+
 class Player:
     """One viewer: a page of 20, one report with two watches of it, the next page ...; every fifth page begins anew."""
 
@@ -96,12 +103,18 @@ class Player:
         self._turns = 0
 
     async def turn(self) -> None:
+        await self.report(await self.page())
+
+    async def page(self) -> FeedPage:
         self._turns += 1
         before = time.perf_counter()
         page = await self._feed.page(self._viewer, count=20, cursor=self._cursor)
         self._load.pages.append(time.perf_counter() - before)
         assert len(page.videos) == 20
-        self._cursor = page.next_cursor if self._turns % 5 else None
+        self._cursor = page.next_cursor if self._turns % NEW_SESSION_EVERY else None
+        return page
+
+    async def report(self, page: FeedPage) -> None:
         reports = [
             WatchReport(
                 video_id=item.id,
@@ -115,6 +128,62 @@ class Player:
         before = time.perf_counter()
         await self._feed.record(self._viewer, reports)
         self._load.reports.append(time.perf_counter() - before)
+
+
+async def costs(feed: Feed, *, seconds: float, taught: list[str]) -> dict[str, Any]:
+    """What each part costs, in CPU of the whole process, one request at a time over 64 viewers.
+
+    `feed_requests_alone`: nobody reports, so a page is ranked when a session begins and otherwise comes from the tail.
+    `cycles`: a page, then a report of two named watches, so that every page is ranked again. `reports_alone`: reports
+    of two named watches without a page in between.
+    """
+    load = Load()
+    players = [Player(feed, Viewer(id=name), load) for name in taught]
+    pages = [await player.page() for player in players]
+
+    async def report(number: int) -> None:
+        await players[number].report(pages[number])
+
+    async def page(number: int) -> None:
+        await players[number].page()
+
+    async def cycle(number: int) -> None:
+        await players[number].turn()
+
+    figures: dict[str, Any] = {}
+    parts: dict[str, Callable[[int], Awaitable[None]]]
+    parts = {"feed_requests_alone": page, "cycles": cycle, "reports_alone": report}
+    for name, work in parts.items():
+        done, cpu, started = 0, time.process_time(), time.perf_counter()
+        while time.perf_counter() < started + seconds:
+            await work(done % len(players))
+            done += 1
+        cpu = time.process_time() - cpu
+        figures[name] = {"per_cpu_s": round(done / cpu, 1), "cpu_ms": round(cpu / done * 1000, 3)}
+    figures["reports_alone"]["events_per_cpu_s"] = round(2 * figures["reports_alone"]["per_cpu_s"], 1)
+    return figures
+
+
+async def pages_watched(
+    feed: Feed, *, viewers: int, pause_s: float, seconds: float, taught: list[str]
+) -> dict[str, float]:
+    """Viewers with think time: each watches for a random time (mean `pause_s`) between a page's report and the next
+    page. A page of 20 lasts a person minutes; half a second is an impatient upper bound."""
+    rng, load = np.random.default_rng(12), Load()
+    cpu, started = time.process_time(), time.perf_counter()
+
+    async def use(viewer: Viewer, pauses: NDArray[np.float64]) -> None:
+        player = Player(feed, viewer, load)
+        for pause in pauses:
+            await asyncio.sleep(float(pause))
+            if time.perf_counter() >= started + seconds:
+                return
+            await player.turn()
+
+    most = int(10 * seconds / pause_s) + 10
+    await asyncio.gather(*(use(Viewer(id=name), rng.exponential(pause_s, most)) for name in taught[:viewers]))
+    figures = load.figures(wall_s=time.perf_counter() - started, cpu_s=time.process_time() - cpu)
+    return {"pause_s": pause_s, **figures}
 
 
 async def pages_at(feed: Feed, *, viewers: int, seconds: float, taught: list[str]) -> dict[str, float]:
@@ -255,6 +324,8 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
     await pages_at(feed, viewers=8, seconds=1, taught=taught)
     for viewers in (1, 8, 32):
         report[f"feed_{viewers}"] = await pages_at(feed, viewers=viewers, seconds=options.seconds, taught=taught)
+    report["costs"] = await costs(feed, seconds=options.seconds, taught=taught)
+    report["watching_8"] = await pages_watched(feed, viewers=8, pause_s=0.5, seconds=3 * options.seconds, taught=taught)
     for per_s in (50, 100, 200):
         report[f"arriving_{per_s}"] = await pages_arriving(feed, per_s=per_s, seconds=options.seconds, taught=taught)
     report["watch_to_page"] = await watch_to_page_ms(feed)

@@ -43,7 +43,11 @@ def make_token(pick: Pick, *, place: int, model: str, arm: str, served_ms: int, 
         served_ms,
         cached,
     )
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(impression)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_encoder.encode(impression)).rstrip(b"=").decode("ascii")
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Impression)
 
 
 def read_token(token: str | None) -> Impression | None:
@@ -52,7 +56,7 @@ def read_token(token: str | None) -> Impression | None:
         return None
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        impression = msgspec.msgpack.decode(raw, type=Impression)
+        impression = _decoder.decode(raw)
         Source(impression.source)
     except (binascii.Error, ValueError, msgspec.DecodeError):
         return None

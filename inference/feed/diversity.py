@@ -8,7 +8,6 @@ caps before that.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,13 +60,17 @@ def diversify(
     spread = float(bias.max() - bias.min()) - float(np.log(_NEAREST)) + 1.0  # more than quality and distance can differ
     creators = _Cap(group.creators, shown_creators, bias, cap=policy.creator_cap, keep=keep, penalty=2 * spread)
     sounds = _Cap(group.sounds, shown_sounds, bias, cap=policy.sound_cap, keep=keep, penalty=spread)
-    similarity = np.concatenate([vectors, shown_vectors[-keep:]]) @ vectors.T  # rows n, n + 1 ... are the shown ones
-    window = _Window(similarity, range(n, len(similarity)))
+    similarity = vectors @ vectors.T  # of a matrix with itself: half the work of any other product
+    window = _Window(similarity)
+    window.shown(shown_vectors[-keep:] @ vectors.T)
     chosen: list[int] = []
+    gain = np.empty(n, np.float32)
     for step in range(min(k, n)):
         if step and step % keep == 0:
-            window = _Window(similarity, chosen[-keep:])
-        pick = int((np.log(window.residual) + bias).argmax())
+            window.restart(chosen[-keep:])
+        np.log(window.residual, out=gain)
+        np.add(gain, bias, out=gain)
+        pick = int(gain.argmax())
         chosen.append(pick)
         window.add(pick)
         creators.add(pick)
@@ -133,33 +136,44 @@ class _Window:
     """Squared distance of every candidate from the span of the window, by an incremental Cholesky factor (Chen et
     al.)."""
 
-    def __init__(self, similarity: NDArray[np.float32], start: Iterable[int]) -> None:
-        """similarity (m, n), m >= n: of the candidates and then of what was shown before, to the candidates."""
+    def __init__(self, similarity: NDArray[np.float32]) -> None:
+        """similarity (n, n) of the candidates."""
+        n = len(similarity)
         self._similarity = similarity
-        self._rows = np.empty((24, similarity.shape[1]), np.float32)
+        self._rows = np.empty((_MOST_IN_WINDOW, n), np.float32)
         self._used = 0
-        self.residual = np.ones(similarity.shape[1], np.float32)
-        for row in start:
-            self.add(row)
+        self._square = np.empty(n, np.float32)
+        self.residual = np.ones(n, np.float32)
+
+    def shown(self, similarity: NDArray[np.float32]) -> None:
+        """Begin with videos shown before, (m, n) to the candidates: few, each taken alone as if far from the others."""
+        self._begin(similarity)
+
+    def restart(self, chosen: list[int]) -> None:
+        """Begin anew with these candidates alone: their factor in one step instead of one by one."""
+        rows = self._similarity[chosen]
+        kernel = rows[:, chosen]
+        kernel.flat[:: len(chosen) + 1] += np.float32(_NEAREST)  # what is in the span of the others stays solvable
+        self._begin(np.linalg.solve(np.linalg.cholesky(kernel), rows))
+
+    def _begin(self, rows: NDArray[np.float32]) -> None:
+        self._used = len(rows)
+        self._rows[: self._used] = rows
+        self.residual = np.maximum(1.0 - np.einsum("ij,ij->j", rows, rows), np.float32(_NEAREST))
 
     def add(self, number: int) -> None:
-        """Take a candidate (number < n) or a shown video (beyond) into the window.
-
-        Shown videos are few and not candidates: each is taken alone, as if they were far from each other.
-        """
-        if number >= len(self.residual):
-            self._take(self._similarity[number])
-            return
+        """Take a candidate into the window."""
         distance = float(self.residual[number])
         if distance <= _NEAREST or self._used == len(self._rows):
             return  # in the span already
         used = self._rows[: self._used]
-        row = self._similarity[number] - used[:, number] @ used
+        row = self._rows[self._used]
+        np.subtract(self._similarity[number], used[:, number] @ used, out=row)
         row *= np.float32(distance**-0.5)
-        self._take(row)
-
-    def _take(self, row: NDArray[np.float32]) -> None:
-        self._rows[self._used] = row
         self._used += 1
-        self.residual -= row * row
+        np.multiply(row, row, out=self._square)
+        self.residual -= self._square
         np.maximum(self.residual, _NEAREST, out=self.residual)
+
+
+_MOST_IN_WINDOW = 24

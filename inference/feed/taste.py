@@ -118,7 +118,8 @@ def _creators(known: dict[int, float], creator_id: int, change: float) -> dict[i
     after = {creator: value * 0.98 for creator, value in known.items()}
     after[creator_id] = after.get(creator_id, 0.0) + change
     if len(after) > 64:
-        after.pop(min(after, key=lambda creator: abs(after[creator])))
+        _, weakest = min(zip(map(abs, after.values()), after, strict=True))
+        after.pop(weakest)
     return after
 
 
