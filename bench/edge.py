@@ -6,7 +6,8 @@ paired (peer, edge, peer, edge ...) and ratios are medians of the pairs, since t
 others use the cores too, trust "per CPU second": requests over the CPU time the server's process took, which others
 cannot take from it.
 
-    python -m bench.edge [--pairs 5] [--seconds 3] [--sizes 2kB,2kB-new,200kB,1MB,mixed] [--all-peers] [--json FILE]
+    python -m bench.edge [--pairs 5] [--seconds 3] [--sizes 2kB,2kB-viewers,2kB-new,200kB,1MB,mixed]
+        [--all-peers] [--json FILE]
 """
 
 from __future__ import annotations
@@ -42,9 +43,12 @@ MIXED_VIDEOS = 64
 SIZES = {"2kB": 2_000, "200kB": 200_000, "1MB": 1_000_000}
 EACH_NEW = "-new"
 """Suffix of a workload in which no request head is like another: what the edge knows of heads is of no use."""
+OF_VIEWERS = "-viewers"
+"""Suffix of a workload of many viewers: each repeats its own header block and token, and asks for another path."""
+VIEWERS, LISTS = 1_000, 1_000
 _PREFIX = "/videos/"
 LINE = (
-    "{workload:7} {server:18} {requests_per_s:>7} req/s  p99 {p99_ms:>7} ms  errors {errors}  "
+    "{workload:11} {server:18} {requests_per_s:>7} req/s  p99 {p99_ms:>7} ms  errors {errors}  "
     "{requests_per_cpu_s:>7} req/CPU-s  edge/this {edge_ratio:>5}  per CPU-s {edge_ratio_cpu:>5}"
 )
 
@@ -77,6 +81,8 @@ def make_files(root: Path) -> None:
     videos.mkdir(parents=True)
     for name, size in SIZES.items():
         (videos / f"{name}.{'m3u8' if size < 10_000 else 'mp4'}").write_bytes(os.urandom(size))
+    for number in range(LISTS):
+        (videos / f"v{number}.m3u8").write_bytes(os.urandom(2_000))
     for number in range(MIXED_VIDEOS):
         (videos / f"clip{number}.mp4").write_bytes(os.urandom(600_000 + 17_000 * number))
         (videos / f"clip{number}.m3u8").write_bytes(os.urandom(1_800))
@@ -196,7 +202,7 @@ def path_of(size: str, peer: Peer) -> str:
     lead = f"/t/{token}" if peer.signed else ""
     if size == "mixed":
         return f"{lead}{_PREFIX}"
-    size = size.removesuffix(EACH_NEW)
+    size = size.removesuffix(EACH_NEW).removesuffix(OF_VIEWERS)
     name = f"{size}.{'m3u8' if SIZES[size] < 10_000 else 'mp4'}"
     return f"{lead}{_PREFIX}{name}"
 
@@ -217,6 +223,40 @@ end
 """
 
 
+VIEWERS_LUA = """
+local viewers = {%s}
+math.randomseed(7)
+request = function()
+  local viewer = viewers[math.random(#viewers)]
+  return viewer[1] .. math.random(0, %d) .. viewer[2]
+end
+"""
+
+
+def viewers_lua(peer: Peer) -> str:
+    """Requests as a terminator passes them on: any connection carries any viewer's. A viewer has a token and a header
+    block of its own, which it repeats; what it asks for is another thing each time.
+    """
+    rows: list[str] = []
+    for number in range(VIEWERS):
+        token = sign(_PREFIX, expires_s=int(time.time()) + 3600 + number, kid="k1", keys=KEYS)
+        lead = f"GET {f'/t/{token}' if peer.signed else ''}{_PREFIX}v"
+        fields = (
+            ".m3u8 HTTP/1.1",
+            "Host: edge.example",
+            f"User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_{number % 7} like Mac OS X) Version/17.{number % 10}",
+            "Accept: */*",
+            "Accept-Language: de-CH,de;q=0.9,en;q=0.8",
+            "Referer: https://site.example/",
+            f"X-Playback-Session-Id: {number:032x}",
+            "",
+            "",
+        )
+        tail = "\r\n".join(fields)
+        rows.append(f"{{{json.dumps(lead)}, {json.dumps(tail)}}}")
+    return VIEWERS_LUA % (", ".join(rows), LISTS - 1)
+
+
 EACH_NEW_LUA = """
 local n = 0
 request = function()
@@ -230,6 +270,8 @@ def warm(port: int, size: str, peer: Peer) -> None:
     """Fetch all there is twice, so that only hits are measured."""
     base = f"http://127.0.0.1:{port}{path_of(size, peer)}"
     names = [""] if size != "mixed" else [f"clip{n}.{kind}" for n in range(MIXED_VIDEOS) for kind in ("mp4", "m3u8")]
+    if size.endswith(OF_VIEWERS):
+        base, names = base.rpartition("/")[0] + "/", [f"v{n}.m3u8" for n in range(LISTS)]
     for name in names * 2:
         with urllib.request.urlopen(base + name, timeout=20) as answer:
             answer.read()
@@ -240,6 +282,7 @@ def wrk(port: int, size: str, peer: Peer, *, pid: int, seconds: int, work: Path)
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
     lua = MIXED_LUA % (path_of(size, peer), MIXED_VIDEOS) if size == "mixed" else ""
     lua = EACH_NEW_LUA if size.endswith(EACH_NEW) else lua
+    lua = viewers_lua(peer) if size.endswith(OF_VIEWERS) else lua
     if lua:
         script = work / "requests.lua"
         script.write_text(lua)
@@ -332,7 +375,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--sizes", default="2kB,2kB-new,200kB,1MB,mixed")
+    parser.add_argument("--sizes", default="2kB,2kB-viewers,2kB-new,200kB,1MB,mixed")
     parser.add_argument("--all-peers", action="store_true", help="also varnish (if installed) and aiohttp files")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -55,8 +55,6 @@ class FastLane:
         self._grant = grant
         self._targets: dict[bytes, PreparedHit] = {}
         """By path and query as on the wire, without token and CMCD."""
-        self._resolved: dict[bytes, tuple[PreparedHit, float]] = {}
-        """By signed target as on the wire: (hit, end of its token). A hit that was forgotten is no longer fresh."""
         self._grants: dict[bytes, tuple[bytes, float]] = {}
         """Of tokens seen: (prefix, until); a copy of the gatekeeper's that needs no decoding."""
         self.on_cmcd: Callable[[bytes, bytes], None] | None = None
@@ -104,27 +102,24 @@ class FastLane:
         `transport` is asked about the way to the player when the player speaks CMCD. `request`: the bytes that come
         again when the request does, b"" if they are not to be remembered.
         """
-        if line[:4] == b"GET ":
-            target, is_get = line[4:-9], True
-        elif line[:5] == b"HEAD ":
-            target, is_get = line[5:-9], False
-        else:
+        is_get = line[:4] == b"GET "
+        if not is_get and line[:5] != b"HEAD ":
+            return None
+        target, cmcd = line[4 if is_get else 5 : -9], block.cmcd
+        if b"CMCD=" in target:
+            target, cmcd = split_cmcd(target)
+        token, path = b"", target
+        if target[:3] == TOKEN_MARK and (slash := target.find(b"/", 3)) > 0:
+            token, path = target[3:slash], target[slash:]
+        if (hit := self._targets.get(path)) is None:
             return None
         now_s = self.clock()
-        cmcd = block.cmcd
-        known = self._resolved.get(target)
-        if known is None or now_s >= known[1] or now_s >= known[0].fresh_until_s:
-            if b"CMCD=" in target:
-                target, cmcd = split_cmcd(target)
-            if (known := self._find(target, now_s)) is None:
-                return None
-        hit: PreparedHit | None
-        hit, until_s = known
-        if hit.stored.vary_names and (hit := _variant(hit, block, now_s)) is None:
+        until_s = self._open_until(hit, token, path, now_s)
+        if now_s >= until_s or (hit := hit.variant_for(block, now_s)) is None:
             return None
         if now_s >= hit.until_second_s:
             hit.render(now_s)
-        reply = self._reply(hit, block, is_get=is_get)
+        reply = hit.whole() if is_get and block.is_bare else self._reply(hit, block, is_get=is_get)
         if reply is None:
             return None
         self._count(reply)
@@ -147,40 +142,19 @@ class FastLane:
         head = b"%bCMSD-Dynamic: %b\r\n\r\n" % (reply.head[:-2], item.encode("latin-1"))
         return msgspec.structs.replace(reply, head=head)
 
-    def _find(self, target: bytes, now_s: float) -> tuple[PreparedHit, float] | None:
-        """The fresh hit for a target that its token, or the lack of one, allows; and when the token ends."""
-        token = b""
-        if target[:3] == TOKEN_MARK:
-            token, slash, rest = target[3:].partition(b"/")
-            target = slash + rest
-        hit = self._targets.get(target)
-        if hit is None:
-            return None
-        if now_s >= hit.fresh_until_s and not hit.stored.vary_names:  # else a fresh variant may stand behind it
-            del self._targets[target]
-            return None
+    def _open_until(self, hit: PreparedHit, token: bytes, target: bytes, now_s: float) -> float:
+        """Until when who shows this token, or none, may have the target; 0 for who may not: the slow lane says why."""
         if not token:
-            return None if hit.needs_token or self._require_token else (hit, math.inf)
-        if not self._is_granted(token, target, now_s):
-            return None
-        found = (hit, self._grants[token][1])
-        if not hit.stored.vary_names:
-            if len(self._resolved) >= MAX_TARGETS:
-                self._resolved.clear()
-            self._resolved[TOKEN_MARK + token + target] = found
-        return found
-
-    def _is_granted(self, token: bytes, target: bytes, now_s: float) -> bool:
-        """Whether the token opens the target. A no goes to the slow lane, which says why."""
+            return 0.0 if hit.needs_token or self._require_token else math.inf
         known = self._grants.get(token)
         if known is None or now_s >= known[1]:
             grant = self._grant(token.decode("latin-1"), target.decode("latin-1").partition("?")[0])
             if not isinstance(grant, Grant):
-                return False
+                return 0.0
             if len(self._grants) >= MAX_GRANTS:
                 self._grants.clear()
             known = self._grants[token] = (grant.prefix.encode("latin-1"), grant.until_s)
-        return target.startswith(known[0])
+        return known[1] if target.startswith(known[0]) else 0.0
 
     def _reply(self, hit: PreparedHit, block: HeaderBlock, *, is_get: bool) -> Reply | None:
         if block.if_none_match is not None:
@@ -197,14 +171,3 @@ class FastLane:
         if (part := hit.part(block.range_spec)) is not None:
             self._counts.ranges += 1
         return part
-
-
-def _variant(hit: PreparedHit, block: HeaderBlock, now_s: float) -> PreparedHit | None:
-    """The fresh variant for the request's Vary-listed fields."""
-    candidate: PreparedHit | None = hit
-    while candidate is not None:
-        stored = candidate.stored
-        if block.vary_values(stored.vary_names) == stored.vary_values and now_s < candidate.fresh_until_s:
-            return candidate
-        candidate = candidate.next_variant
-    return None

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from edge.delivery import cors
 from edge.delivery.answer import ACCESS_FIELD, answer
 from edge.delivery.ask import Ask, Target
+from edge.delivery.lane.request_head import FieldLine, HeaderBlock
 from edge.delivery.rules import cache_status
 from edge.delivery.rules.byte_range import RangeSpec, satisfiable
 from edge.delivery.rules.cache_control import RequestDirectives
@@ -20,6 +21,8 @@ from edge.delivery.store.stored_response import StoredResponse
 
 MAX_FAST_BYTES = 8 << 20
 """Longer answers are streamed by the slow lane, slice by slice."""
+MAX_SPELLINGS = 64
+"""Of the fields a response varies on, remembered with the variant they mean."""
 _PER_ANSWER = frozenset({"age", "cache-status", "content-length", "content-range"})
 
 
@@ -51,6 +54,8 @@ class PreparedHit:
         "_is_one_slice",
         "_name",
         "_tail",
+        "_variants",
+        "_whole",
         "cells",
         "depth",
         "descendants",
@@ -62,12 +67,18 @@ class PreparedHit:
         "next_variant",
         "stored",
         "until_second_s",
+        "varies_on",
     )
 
     def __init__(self, stored: StoredResponse, cells: Cells, *, name: str, cors_origin: str, now_s: float) -> None:
         self.stored = stored
         self.cells = cells
         self._is_one_slice = stored.slices == 1
+        self._whole: Reply | None = None
+        """This second's answer out of one slice, if it was asked for."""
+        self.varies_on = stored.vary_names
+        self._variants: dict[tuple[FieldLine, ...], PreparedHit] = {}
+        """By the fields it varies on as requests had them: this one or one behind it."""
         self._name = name
         self.fresh_until_s = now_s + stored.ttl_s(now_s)
         self.etag = stored.headers.get("ETag", "").encode()
@@ -100,6 +111,7 @@ class PreparedHit:
         """Bring Age and ttl up to this second; to be called when `until_second_s` has come."""
         self.until_second_s = float(int(now_s) + 1)
         self.descendants.clear()
+        self._whole = None
         stored = self.stored
         line = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s))
         upstream = stored.headers.getall("Cache-Status", ())
@@ -107,17 +119,40 @@ class PreparedHit:
         self._tail = f"Age: {int(stored.age_s(now_s))}\r\nCache-Status: {status}\r\n\r\n".encode()
         self.head_200 = b"%bContent-Length: %d\r\n%b" % (self._base_200, stored.total, self._tail)
 
+    def variant_for(self, block: HeaderBlock, now_s: float) -> PreparedHit | None:
+        """The fresh variant, this or one behind it, for the request's Vary-listed fields."""
+        if not self.varies_on:
+            return self if now_s < self.fresh_until_s else None
+        lines = block.lines_of(self.varies_on)
+        if (known := self._variants.get(lines)) is not None and now_s < known.fresh_until_s:
+            return known
+        candidate: PreparedHit | None = self
+        while candidate is not None:
+            stored = candidate.stored
+            if now_s < candidate.fresh_until_s and block.vary_values(stored.vary_names) == stored.vary_values:
+                if candidate.varies_on == self.varies_on:
+                    if len(self._variants) >= MAX_SPELLINGS:
+                        self._variants.clear()
+                    self._variants[lines] = candidate
+                return candidate
+            candidate = candidate.next_variant
+        return None
+
     def end(self) -> None:
         """What is stored has changed: whoever still refers to this must not serve it."""
         self.fresh_until_s = 0.0
+        self._whole = None
         for made in self.descendants:
             made.until_s = 0.0
 
     def whole(self) -> Reply | None:
         """200 with the whole body; None when a slice is not in memory."""
         if self._is_one_slice:
-            cell = self.cells.get(0)
-            return None if cell is None else Reply(self.head_200, (cell.data,), self.stored.total, (cell,))
+            if (cell := self.cells.get(0)) is None:
+                return None
+            if self._whole is None or self._whole.cells[0] is not cell:
+                self._whole = Reply(self.head_200, (cell.data,), self.stored.total, (cell,))
+            return self._whole
         cells = tuple(map(self.cells.get, range(self.stored.slices)))
         if None in cells:
             return None

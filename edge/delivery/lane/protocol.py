@@ -44,6 +44,7 @@ class EdgeProtocol(asyncio.Protocol):
         "_clock",
         "_heads",
         "_inner",
+        "_known_blocks",
         "_lane",
         "_make_inner",
         "_reading_paused",
@@ -63,6 +64,7 @@ class EdgeProtocol(asyncio.Protocol):
         self._server = server
         self._lane = lane
         self._heads = lane.heads
+        self._known_blocks = lane.heads.known
         self._clock = lane.clock
         self._repeats = lane.repeats.known
         self._make_inner = make_inner
@@ -137,6 +139,17 @@ class EdgeProtocol(asyncio.Protocol):
     # -- heads -------------------------------------------------------------------------------------------------------
 
     def _process(self, data: bytes) -> None:
+        """Most often one request whose header block has been here before: then its first line is all that is new."""
+        line_end = data.find(b"\r\n")
+        block = self._known_blocks.get(data[line_end + 2 :])
+        if block is not None and (reply := self._answer(data[:line_end], block, data)) is not None:
+            self.head_since_s = None
+            self._buffer = b""
+            self._write_one(reply)
+        else:
+            self._process_each(data)
+
+    def _process_each(self, data: bytes) -> None:
         """Answer or hand over the requests in `data` until one has to wait for more bytes, aiohttp or the client."""
         answers: list[bytes | memoryview] = []
         size = 0
@@ -150,7 +163,7 @@ class EdgeProtocol(asyncio.Protocol):
             self.head_since_s = None
             line_end = data.find(b"\r\n")
             line = data[:line_end]
-            block = self._heads.block(data[line_end + 2 : end + 2])
+            block = self._heads.block(data[line_end + 2 : end + 4])
             is_alone = is_alone and end + 4 == len(data)
             reply = self._answer(line, block, data if is_alone else b"")
             if reply is None:
@@ -173,6 +186,15 @@ class EdgeProtocol(asyncio.Protocol):
         if not block.is_plain or line[-9:] != b" HTTP/1.1":
             return None
         return self._lane.answer(line, block, self._transport, request=request)
+
+    def _write_one(self, reply: Reply) -> None:
+        if self._transport is None:
+            return
+        self.last_active_s = self._server.now_s
+        if reply.size <= JOIN_BYTES:
+            self._transport.write(reply.joined())
+        else:
+            self._transport.writelines([reply.head, *reply.body])
 
     def _write(self, answers: list[bytes | memoryview], body_bytes: int) -> None:
         """Pipelined requests are answered in one go."""

@@ -16,14 +16,20 @@ from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.rules.vary import VaryNames, VaryValues, vary_values
 
 MAX_HEAD_BYTES = 32_768
-MAX_BLOCKS = 2_048
+MAX_BLOCKS = 8_192
 MAX_BLOCK_BYTES = 2_048
 """Longer header blocks are read each time: they are not worth remembering."""
-MAX_LINES = 4_096
+MAX_LINES = 8_192
+MAX_LINES_OF_A_NAME = 1_024
+"""A field that is another one each time (a request's id) must not push out those that come again."""
 MAX_LINE_BYTES = 512
-FieldLine = tuple[bytes, bytes]
-"""Name in lower case, value."""
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}):([\t\x20-\x7e\x80-\xff]*)")
+MAX_NAMES = 1_024
+HARMLESS, HOST, TELLING = 0, 1, 2
+"""Weights of a field line: a block that weighs as much as one Host has nothing in it that decides about the request."""
+FieldLine = tuple[bytes, bytes, int]
+"""Name in lower case, value, weight."""
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
+_VALUE_BYTES = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 SLOW_LANE_FIELDS = frozenset(
     {b"authorization", b"cache-control", b"pragma", b"if-modified-since", b"if-range", b"if-match"}
@@ -33,6 +39,9 @@ SLOW_LANE_FIELDS = frozenset(
 _ONCE_OR_OPAQUE = frozenset({b"host", b"content-length", b"transfer-encoding"})
 _ONCE_IN_FAST_LANE = frozenset({b"range", b"if-none-match", b"connection"})
 _CMCD = frozenset({b"cmcd-request", b"cmcd-object", b"cmcd-status", b"cmcd-session"})
+_SOURCES = frozenset({b"referer", b"origin"})
+_JUDGED = _ONCE_OR_OPAQUE | _ONCE_IN_FAST_LANE | _CMCD | {b"upgrade"}
+"""What `_judge` and `_framing` look for besides the slow lane's fields."""
 
 
 class Framing(Enum):
@@ -45,41 +54,61 @@ class Framing(Enum):
     """Chunked, upgraded, malformed or merely odd: aiohttp alone knows, so it keeps the connection."""
 
 
-class HeaderBlock(msgspec.Struct, frozen=True, gc=False):
-    """What the fast lane needs to know of the header fields of a request."""
+class HeaderBlock(msgspec.Struct, gc=False, eq=False):
+    """What the fast lane needs to know of the header fields of a request. Many requests share one."""
 
     framing: Framing
     body_bytes: int = 0
     is_plain: bool = False
     """Nothing in it that only the slow lane understands."""
+    is_bare: bool = False
+    """Plain, and asks for the whole of what there is: no range, no condition."""
     range_spec: RangeSpec | None = None
     if_none_match: bytes | None = None
     cmcd: bytes | None = None
     """CMCD header fields joined, None without."""
     fields: tuple[FieldLine, ...] = ()
-    _vary: dict[VaryNames, VaryValues] = msgspec.field(default_factory=dict)
+    asked_of: VaryNames = ()
+    asked: tuple[FieldLine, ...] = ()
 
     def sources(self) -> list[str]:
         """The pages the request names as its own."""
-        return [value.decode("latin-1") for name, value in self.fields if name in (b"referer", b"origin")]
+        return [value.decode("latin-1") for name, value, _ in self.fields if name in _SOURCES]
+
+    def lines_of(self, names: VaryNames) -> tuple[FieldLine, ...]:
+        """The fields of these names, as they came. Remembers one answer: it is nearly always Accept-Encoding."""
+        if self.asked_of != names:
+            wanted = {name.encode("latin-1") for name in names}
+            self.asked_of, self.asked = names, tuple([field for field in self.fields if field[0] in wanted])
+        return self.asked
 
     def vary_values(self, names: VaryNames) -> VaryValues:
-        """The normalised values of the fields a response varies on; computed once per block and set of names."""
-        if (values := self._vary.get(names)) is None:
-            headers = CIMultiDict(
-                (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in self.fields
-            )  # as aiohttp reads them
-            values = self._vary[names] = vary_values(names, headers)
-        return values
+        """The normalised values of the fields a response varies on."""
+        headers = CIMultiDict(
+            (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value, _ in self.fields
+        )  # as aiohttp reads them
+        return vary_values(names, headers)
 
 
 OPAQUE = HeaderBlock(Framing.OPAQUE)
 
 
-class HeadReader:
-    """Judges header fields: a block is everything after the request line up to and with the CRLF of the last field.
+class _Name:
+    """A field name as it came, its weight, and how many lines that begin with it are remembered."""
 
-    Remembers blocks, since players repeat them, and lines, since where a block is new few of its lines are.
+    __slots__ = ("lines", "lower", "weight")
+
+    def __init__(self, lower: bytes, weight: int) -> None:
+        self.lower = lower
+        self.weight = weight
+        self.lines = 0
+
+
+class HeadReader:
+    """Judges header fields: a block is everything after the request line, up to and with the empty line that ends it.
+
+    Remembers lines, which many requests share, and blocks, which a player repeats: from the second time on, since a
+    block with a line never seen before may well be the only one of its kind.
     """
 
     def __init__(
@@ -90,51 +119,78 @@ class HeadReader:
     ) -> None:
         self._slow_lane_fields = slow_lane_fields
         self._embedders = embedders
-        self._blocks: dict[bytes, HeaderBlock] = {}
+        self._telling = _JUDGED | slow_lane_fields | (_SOURCES if embedders else frozenset())
+        self.known: dict[bytes, HeaderBlock] = {}
+        """By their bytes. Never replaced: connections look up here directly. None has a second end inside."""
         self._lines: dict[bytes, FieldLine] = {}
+        self._names: dict[bytes, _Name] = {}
 
     def block(self, block: bytes) -> HeaderBlock:
-        known = self._blocks.get(block)
-        if known is None:
-            known = self._read(block)
-            if len(block) <= MAX_BLOCK_BYTES and known is not OPAQUE:
-                if len(self._blocks) >= MAX_BLOCKS:
-                    self._blocks.clear()
-                self._blocks[block] = known
-        return known
+        return self.known.get(block) or self._read(block)
 
     def _read(self, block: bytes) -> HeaderBlock:
         lines = block.split(b"\r\n")
-        if lines.pop():
+        if lines.pop() or lines.pop():
             return OPAQUE
         fields: list[FieldLine] = []
+        weight, is_known, known = 0, True, self._lines
         for line in lines:
-            if (field := self._lines.get(line)) is None and (field := self._read_line(line)) is None:
-                return OPAQUE
+            field = known.get(line)
+            if field is None:
+                is_known = False
+                if (field := self._read_line(line)) is None:
+                    return OPAQUE
+            weight += field[2]
             fields.append(field)
+        read = _bare(tuple(fields)) if weight == HOST else self._judge(fields)
+        if is_known and len(block) <= MAX_BLOCK_BYTES and read is not OPAQUE:
+            if len(self.known) >= MAX_BLOCKS:
+                self.known.clear()
+            self.known[block] = read
+        return read
+
+    def _judge(self, fields: list[FieldLine]) -> HeaderBlock:
         read = _judge(tuple(fields), self._slow_lane_fields)
         if self._embedders and not may_embed(read.sources(), self._embedders):
-            return msgspec.structs.replace(read, is_plain=False)  # the slow lane refuses it
+            return msgspec.structs.replace(read, is_plain=False, is_bare=False)  # the slow lane refuses it
         return read
 
     def _read_line(self, line: bytes) -> FieldLine | None:
-        match = _FIELD.fullmatch(line)
-        if match is None:
+        """None for a line that is no field: no colon, a name that is no token, a control character."""
+        told, colon, value = line.partition(b":")
+        name = self._names.get(told) or self._read_name(told)
+        if name is None or not colon or value.translate(None, _VALUE_BYTES):
             return None
-        field = match[1].lower(), match[2].strip(b" \t")
-        if len(line) <= MAX_LINE_BYTES:
+        field = name.lower, value.strip(b" \t"), name.weight
+        if name.lines < MAX_LINES_OF_A_NAME and len(line) <= MAX_LINE_BYTES:
             if len(self._lines) >= MAX_LINES:
                 self._lines.clear()
+                self._names.clear()
+            name.lines += 1
             self._lines[line] = field
         return field
 
+    def _read_name(self, told: bytes) -> _Name | None:
+        if _NAME.fullmatch(told) is None:
+            return None
+        lower = told.lower()
+        weight = HOST if lower == b"host" else TELLING if lower in self._telling else HARMLESS
+        name = _Name(lower, weight)
+        if len(self._names) < MAX_NAMES:
+            self._names[told] = name
+        return name
+
+
+def _bare(fields: tuple[FieldLine, ...]) -> HeaderBlock:
+    return HeaderBlock(Framing.AT_HEAD, 0, True, True, None, None, None, fields)
+
 
 def _judge(fields: tuple[FieldLine, ...], slow_lane_fields: frozenset[bytes]) -> HeaderBlock:
-    found = dict(fields)
+    found = {name: value for name, value, _ in fields}
     names = found.keys()
     is_plain = b"host" in found and names.isdisjoint(slow_lane_fields)
     if len(found) < len(fields):
-        twice = {name for name in names if sum(name == other for other, _ in fields) > 1}
+        twice = {name for name in names if sum(name == other for other, *_ in fields) > 1}
         if not twice.isdisjoint(_ONCE_OR_OPAQUE):
             return OPAQUE
         is_plain = is_plain and twice.isdisjoint(_ONCE_IN_FAST_LANE)
@@ -149,7 +205,9 @@ def _judge(fields: tuple[FieldLine, ...], slow_lane_fields: frozenset[bytes]) ->
         and (spec is not None or b"range" not in found)
     )
     cmcd = None if names.isdisjoint(_CMCD) else b",".join(found[name] for name in sorted(_CMCD & names))
-    return HeaderBlock(framing, body_bytes, is_plain, spec, found.get(b"if-none-match"), cmcd or None, fields)
+    none_match = found.get(b"if-none-match")
+    is_bare = is_plain and spec is None and none_match is None
+    return HeaderBlock(framing, body_bytes, is_plain, is_bare, spec, none_match, cmcd or None, fields)
 
 
 def _framing(found: dict[bytes, bytes]) -> tuple[Framing, int]:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from edge.delivery.lab.raw_client import RawClient
 from edge.delivery.lab.scripted_origin import Asked, Reply
 
 FRESH = {"Cache-Control": "max-age=100", "ETag": '"1"'}
@@ -66,6 +67,58 @@ async def test_an_unsafe_success_ends_what_siblings_hold_and_what_is_being_fetch
     await first.get("/a", method="DELETE")
     for edge in (first, second):
         assert (await edge.get("/a")).body == b"new"
+
+
+async def test_a_fetch_under_way_when_an_unsafe_method_succeeds_is_not_kept(edge):
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def script(seen: Asked) -> Reply:
+        if seen.method == "DELETE":
+            return Reply(status=204, reason="Gone")
+        if asked.is_set():
+            return Reply(headers=FRESH, body=b"new")
+        asked.set()
+        await go_on.wait()
+        return Reply(headers=FRESH, body=b"old")
+
+    edge.origin.script = script
+    under_way = asyncio.create_task(edge.get("/a"))
+    async with asyncio.timeout(20):
+        await asked.wait()
+        assert (await edge.get("/a", method="DELETE")).status == 204
+        assert (await edge.get("/a")).body == b"new"  # does not wait for the old one
+        go_on.set()
+        assert (await under_way).body == b"old"  # asked for before the change
+        got = await edge.get("/a")
+    assert (got.body, "hit" in got.headers["Cache-Status"]) == (b"new", True)
+
+
+async def test_an_origin_that_takes_no_body_times_out(open_edge):
+    """It accepts the connection and reads nothing: the body fills the sockets' buffers and stands still."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def never_read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        writer.transport.pause_reading()
+
+    deaf = await asyncio.start_server(never_read, "127.0.0.1", 0)
+    try:
+        edge = await open_edge(origins=(f"http://127.0.0.1:{deaf.sockets[0].getsockname()[1]}",), idle_timeout_s=0.3)
+        async with edge.client() as client, asyncio.timeout(30):
+            await client.send(b"PUT /up HTTP/1.1\r\nHost: e\r\nContent-Length: 67108864\r\n\r\n")
+            sending = asyncio.create_task(_send_until_answered(client))
+            got = await client.read()
+            sending.cancel()
+        assert got.status == 504
+    finally:
+        for writer in held:
+            writer.transport.abort()
+        deaf.close()
+
+
+async def _send_until_answered(client: RawClient) -> None:
+    for _ in range(1024):
+        await client.send(bytes(65_536))
 
 
 async def test_safe_methods_invalidate_nothing(edge):

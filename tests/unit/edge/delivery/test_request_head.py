@@ -6,7 +6,7 @@ import httptools
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.delivery.lane.request_head import Framing, HeadReader, split_cmcd
+from edge.delivery.lane.request_head import MAX_LINES_OF_A_NAME, OPAQUE, Framing, HeadReader, split_cmcd
 
 _names = st.sampled_from(
     ["Host", "X", "Range", "Content-Length", "Transfer-Encoding", "Connection", "Cookie", "X y", ""]
@@ -39,7 +39,7 @@ class _Seen:
 @example(b"Host: e\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n")
 @example(b"Host: e\r\nX: a\r\n b\r\n")
 def test_a_head_without_a_body_here_is_one_there(block):
-    read = HeadReader().block(block)
+    read = HeadReader().block(block + b"\r\n")
     if read.framing is not Framing.AT_HEAD:
         return
     seen = _Seen()
@@ -54,7 +54,7 @@ def test_a_head_without_a_body_here_is_one_there(block):
 @given(_block, st.integers(1, 30))
 @settings(max_examples=150, deadline=None)
 def test_a_body_by_length_here_has_that_length_there(block, extra):
-    read = HeadReader().block(block)
+    read = HeadReader().block(block + b"\r\n")
     if read.framing is not Framing.BY_LENGTH or read.body_bytes > 1000:
         return
     seen = _Seen()
@@ -63,6 +63,28 @@ def test_a_body_by_length_here_has_that_length_there(block, extra):
     assert seen.complete == 0
     parser.feed_data(b"x")
     assert seen.complete == 1
+
+
+def test_a_block_is_remembered_only_when_all_its_lines_came_before():
+    heads = HeadReader()
+    twice = b"Host: e\r\nUser-Agent: a\r\n\r\n"
+    first = heads.block(twice)
+    assert not heads.known
+    second = heads.block(twice)
+    assert heads.block(twice) is second
+    assert (second.is_bare, second.fields) == (first.is_bare, first.fields)
+    for number in range(MAX_LINES_OF_A_NAME + 9):
+        assert heads.block(b"Host: e\r\nX-Request-Id: %d\r\n\r\n" % number).is_bare
+    assert list(heads.known) == [twice]
+    assert sum(line.startswith(b"X-Request-Id") for line in heads._lines) == MAX_LINES_OF_A_NAME
+
+
+def test_a_field_name_known_from_before_does_not_excuse_a_bad_line():
+    heads = HeadReader()
+    assert heads.block(b"Host: e\r\nX: 1\r\n\r\n").is_bare
+    for line in (b"X", b"X 1", b"X: \x00", b"X: a\rb", b"X: \x7f", b" X: 1", b": 1", b"Host"):
+        assert heads.block(b"Host: e\r\n" + line + b"\r\n\r\n") is OPAQUE, line
+    assert not heads.known
 
 
 def test_cmcd_is_split_off_only_where_it_is_plainly_last():
