@@ -39,7 +39,7 @@ class TextCoder:
         self._tally = tally
         self._max_bytes = max_bytes
         self._is_on = is_on
-        self._under_way: dict[str, asyncio.Task[bytes]] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
         self._not_worth_it: OrderedDict[str, None] = OrderedDict()
 
     async def view(self, stored: StoredResponse, ask: Ask) -> View:
@@ -83,20 +83,19 @@ class TextCoder:
         if plain is None or len(plain) != stored.total or body_id in self._not_worth_it:
             return None
         if (task := self._under_way.get(body_id)) is None:
-            task = self._under_way[body_id] = asyncio.create_task(self._code(plain))
+            task = self._under_way[body_id] = asyncio.create_task(self._code(body_id, plain))
             task.add_done_callback(lambda _: self._under_way.pop(body_id, None))
-        data = await asyncio.shield(task)  # one who leaves must not end it for the others
+        await asyncio.shield(task)  # one who leaves must not end it for the others
+        return ram.get(coded_id(body_id), 0)
+
+    async def _code(self, body_id: str, plain: bytes) -> None:
+        """Leaves the gzipped body in RAM, unless it saves too little or a full tier does not take it."""
+        self._tally.coded += 1
+        loop = asyncio.get_running_loop()
+        data = await loop.run_in_executor(self._executor, lambda: gzip.compress(plain, LEVEL, mtime=0))
         if len(data) > WORTH * len(plain):
             self._not_worth_it[body_id] = None
             while len(self._not_worth_it) > MAX_REMEMBERED:
                 self._not_worth_it.popitem(last=False)
-            return None
-        if not ram.holds(body_id, 0):
-            return None  # purged or evicted meanwhile: what is made of it must not outlive it
-        ram.put(coded_id(body_id), 0, data)
-        return ram.get(coded_id(body_id), 0)  # a full tier may not have taken it
-
-    async def _code(self, plain: bytes) -> bytes:
-        self._tally.coded += 1
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: gzip.compress(plain, LEVEL, mtime=0))
+        elif self._shelves.ram.holds(body_id, 0):  # else purged or evicted meanwhile: what is made of it goes with it
+            self._shelves.ram.put(coded_id(body_id), 0, data)

@@ -39,6 +39,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.timeout(600)
 async def test_ten_kills_of_encoders_and_two_of_their_workers(origin: Origin, tmp_path: Path, clip: bytes) -> None:
     ada = await origin.person()
     config = save(origin.settings, tmp_path / "settings.msgpack")
@@ -51,9 +52,9 @@ async def test_ten_kills_of_encoders_and_two_of_their_workers(origin: Origin, tm
             if sum(stages.values()) in (4, 8):
                 await workers.kill_one()
         for video_id in videos:
-            await origin.until(ada, video_id, lambda now: now["progress"] == 1, timeout_s=90)
-        await origin.eventually(lambda: all_quiet(origin), timeout_s=60)
-        await origin.eventually(lambda: swept(origin.settings.scratch_dir))
+            await origin.until(ada, video_id, lambda now: now["progress"] == 1, timeout_s=240)
+        await origin.eventually(lambda: all_quiet(origin), timeout_s=120)
+        await origin.eventually(lambda: swept(origin.settings.scratch_dir), timeout_s=60)
     print(f"encoders killed while: {dict(stages)}; {len(videos)} videos")
     await check(origin, videos)
 
