@@ -91,6 +91,20 @@ class CommentStore:
                 )
         return _comment(row)
 
+    async def authors(self, video_id: VideoId, comment_id: CommentId) -> frozenset[UserId]:
+        """Who wrote the comment, and who began its thread. Raises UnknownComment."""
+        async with self._shards.read(Family.VIDEO, video_id) as connection:
+            row = await connection.fetchrow(
+                """select c.user_id, coalesce(t.user_id, c.user_id) as thread_of
+                   from comments c left join comments t on t.id = c.parent_id
+                   where c.id = $1 and c.video_id = $2 and c.state = 'visible'""",
+                comment_id,
+                video_id,
+            )
+        if row is None:
+            raise UnknownComment("there is no such comment")
+        return frozenset((UserId(row["user_id"]), UserId(row["thread_of"])))
+
     async def page(
         self,
         video_id: VideoId,

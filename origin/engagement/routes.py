@@ -169,6 +169,8 @@ class EngagementRoutes:
         if not text:
             raise BadInput("text: write something")
         parent = CommentId(parse_id(call.body.parent_id)) if call.body.parent_id else None
+        if parent is not None:
+            await self._refuse_blocked_by_authors(video, parent, account)
         await self._limits.daily(call.request, what="comments", user_id=account.id, tier=account.tier)
         comment = await self._comments.add(
             CommentId(self._ids.next_id()),
@@ -245,7 +247,9 @@ class EngagementRoutes:
     )
     async def like_comment(self, call: Call[None]) -> None:
         account, video = await self._actor_and_video(call, must_see=True)
-        await self._comments.like(video.id, CommentId(call.path_id("commentId")), account.id, on=True)
+        comment_id = CommentId(call.path_id("commentId"))
+        await self._refuse_blocked_by_authors(video, comment_id, account)
+        await self._comments.like(video.id, comment_id, account.id, on=True)
 
     @endpoint(
         "DELETE",
@@ -295,6 +299,11 @@ class EngagementRoutes:
             if not video.served or not await self._media.may_see(video, account.id, relation):
                 raise UnknownVideo(f"there is no video {video.id}")
         return account, video
+
+    async def _refuse_blocked_by_authors(self, video: Video, comment_id: CommentId, account: Account) -> None:
+        """A block holds under a third person's video too. Raises UnknownComment, Blocked."""
+        for author in await self._comments.authors(video.id, comment_id):
+            await self._access.refuse_blocked(account.id, author)
 
     async def _viewer_and_video(self, call: Call[Any]) -> tuple[UserId | None, Video]:
         viewer = call.caller.user_id if call.caller else None

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from foundation.errors import BadInput
 from foundation.http.endpoint import Call, endpoint
+from foundation.ids import UserId
 from foundation.wire import Wire
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
@@ -97,12 +98,14 @@ class SearchRoutes:
         after = (key.level, key.place, key.id) if key is not None else None
         if query.type == "users":
             return await self._users(call, text.lstrip("@"), after, query.limit)
-        page = await self._page(call, await self._search.videos(text, after=after, limit=query.limit))
+        page = await self._page(
+            call, await self._search.videos(text, after=after, limit=query.limit, viewer=_viewer(call))
+        )
         return SearchPage(videos=page.videos, next_cursor=page.next_cursor, partial=page.partial)
 
     async def _users(self, call: Call[None], text: str, after: tuple[int, ...] | None, limit: int) -> SearchPage:
-        viewer = call.caller.user_id if call.caller else None
-        hits = await self._search.users(text, after=after, limit=limit)
+        viewer = _viewer(call)
+        hits = await self._search.users(text, after=after, limit=limit, viewer=viewer)
         hidden = await self._access.restricted(viewer) if viewer is not None else frozenset()
         people = await self._accounts.get_many(set(user_ids(hits)))
         return SearchPage(
@@ -133,7 +136,9 @@ class SearchRoutes:
         if not _TAG.match(tag):
             raise BadInput("hashtag: letters, digits and '_', at most 50")
         after = decode_cursor(call.query.cursor, tuple[int, int])
-        return await self._page(call, await self._search.by_hashtag(tag, after=after, limit=call.query.limit))
+        return await self._page(
+            call, await self._search.by_hashtag(tag, after=after, limit=call.query.limit, viewer=_viewer(call))
+        )
 
     @endpoint(
         "GET", "/api/v1/trending/hashtags", summary="Most watched hashtags", query=TrendingQuery, reply=TrendingTags
@@ -147,13 +152,16 @@ class SearchRoutes:
         )
 
     async def _page(self, call: Call[None], hits: Hits) -> VideoPage:
-        viewer = call.caller.user_id if call.caller else None
-        views, missing = await self._lists.views(video_ids(hits), viewer)
+        views, missing = await self._lists.views(video_ids(hits), _viewer(call))
         return VideoPage(
             videos=views,
             next_cursor=encode_cursor(hits.next_key) if hits.next_key else None,
             partial=hits.partial or missing,
         )
+
+
+def _viewer(call: Call[None]) -> UserId | None:
+    return call.caller.user_id if call.caller else None
 
 
 def _words(text: str) -> str:

@@ -2,18 +2,20 @@
 
 Each server gives its best page after the cursor; the merge takes the best of them, so the order is global. How videos
 are found is in video_query.py and 0122_search.sql, people in 0125_people_search.sql; tags exactly, suggestions by
-prefix.
+prefix. Somebody signed in also finds what is hidden from everybody else: own_hidden.py.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from foundation.ids import UserId, VideoId
 from foundation.stores.postgres import Connection, Scattered, Shards
 from foundation.stores.shard_map import Family
+from origin.search.own_hidden import HiddenVideo, hidden_person, hidden_videos
 from origin.search.video_query import ANYWHERE, BEST, exact_query, loose_query, meant_by
 from origin.search.words import MAX_ASKED, words_of
 
@@ -57,7 +59,9 @@ class SearchStore:
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
 
-    async def videos(self, text: str, *, after: tuple[int, ...] | None, limit: int) -> Hits:
+    async def videos(
+        self, text: str, *, after: tuple[int, ...] | None, limit: int, viewer: UserId | None = None
+    ) -> Hits:
         """Sort keys are (class, hot, id): see video_query.py. Text without a word finds nothing."""
         words = words_of(text)[:MAX_ASKED]
         if not words:
@@ -65,33 +69,58 @@ class SearchStore:
         start = after or (BEST, _LATEST, _LAST_ID)
 
         async def ask(name: str, connection: Connection) -> list[tuple[int, ...]]:
-            return await _videos_of_server(connection, words, start, wanted=limit + 1)
+            own = [key for video in await hidden_videos(connection, viewer) if (key := video.found_by(words))]
+            return [*await _videos_of_server(connection, words, start, wanted=limit + 1), *_after(start, own)]
 
         return _merged(await self._shards.scatter(ask, family=Family.VIDEO, fresh=False), limit)
 
-    async def users(self, text: str, *, after: tuple[int, ...] | None, limit: int) -> Hits:
-        """Teens, banned and shadow-banned accounts are never found. Sort keys: (level, weight, id) of search_people."""
+    async def users(
+        self, text: str, *, after: tuple[int, ...] | None, limit: int, viewer: UserId | None = None
+    ) -> Hits:
+        """Teens, banned and shadow-banned accounts are never found, but the last by themselves.
+
+        Sort keys: (level, weight, id) of search_people.
+        """
         start = after or (_CALLED_SO, _LATEST, _LAST_ID)
 
         async def ask(name: str, connection: Connection) -> list[tuple[int, ...]]:
             rows = await connection.fetch(_PEOPLE, text.lower(), *start, limit + 1)
-            return [(row["level"], row["weight"], row["user_id"]) for row in rows]
+            own = await hidden_person(connection, viewer, text.lower())
+            return [*((row["level"], row["weight"], row["user_id"]) for row in rows), *_after(start, own)]
 
         return _merged(await self._shards.scatter(ask, family=Family.USER, fresh=False), limit)
 
-    async def by_hashtag(self, tag: str, *, after: tuple[int, int] | None, limit: int) -> Hits:
-        key = after or (_LAST_US, _LAST_ID)
-        return await self._best(Family.VIDEO, _TAG_PAGE, (tag, *key, limit + 1), limit=limit)
+    async def by_hashtag(
+        self, tag: str, *, after: tuple[int, int] | None, limit: int, viewer: UserId | None = None
+    ) -> Hits:
+        return await self._newest(_TAG_PAGE, tag, lambda own: tag in own.hashtags, after, limit=limit, viewer=viewer)
 
-    async def by_sound(self, sound_id: int, *, after: tuple[int, int] | None, limit: int) -> Hits:
-        key = after or (_LAST_US, _LAST_ID)
-        return await self._best(Family.VIDEO, _SOUND_PAGE, (sound_id, *key, limit + 1), limit=limit)
+    async def by_sound(
+        self, sound_id: int, *, after: tuple[int, int] | None, limit: int, viewer: UserId | None = None
+    ) -> Hits:
+        return await self._newest(
+            _SOUND_PAGE, sound_id, lambda own: own.sound_id == sound_id, after, limit=limit, viewer=viewer
+        )
 
-    async def _best(self, family: Family, sql: str, arguments: tuple[object, ...], *, limit: int) -> Hits:
+    async def _newest(
+        self,
+        sql: str,
+        subject: str | int,
+        about: Callable[[HiddenVideo], bool],
+        after: tuple[int, int] | None,
+        *,
+        limit: int,
+        viewer: UserId | None,
+    ) -> Hits:
+        """A page of `sql` about `subject`, newest first, with the viewer's hidden videos that are `about` it."""
+        start = after or (_LAST_US, _LAST_ID)
+
         async def ask(name: str, connection: Connection) -> list[tuple[int, ...]]:
-            return [(row["score"], row["id"]) for row in await connection.fetch(sql, *arguments)]
+            rows = await connection.fetch(sql, subject, *start, limit + 1)
+            own = [video.by_time() for video in await hidden_videos(connection, viewer) if about(video)]
+            return [*((row["score"], row["id"]) for row in rows), *_after(start, own)]
 
-        return _merged(await self._shards.scatter(ask, family=family, fresh=False), limit)
+        return _merged(await self._shards.scatter(ask, family=Family.VIDEO, fresh=False), limit)
 
     async def suggest(self, prefix: str, *, limit: int) -> tuple[str, ...]:
         """Hashtags in use and usernames that begin with `prefix` (lower case)."""
@@ -177,6 +206,11 @@ async def _meant(connection: Connection, words: list[str]) -> dict[str, list[str
         rows = await connection.fetch("select similar_words($1, $2) as word", word, _SIMILAR)
         found[word] = meant_by(word, [row["word"] for row in rows])
     return found
+
+
+def _after(start: tuple[int, ...], keys: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """What comes after the cursor: the order is descending."""
+    return [key for key in keys if key < start]
 
 
 def _merged(scattered: Scattered[list[tuple[int, ...]]], limit: int) -> Hits:

@@ -37,6 +37,24 @@ def loose_query(words: Sequence[str], meant: Mapping[str, Sequence[str]], level:
     return f"{_any(without_one)} & !({_all(choices)})"
 
 
+def level_of(words: Sequence[str], lexemes: Sequence[str]) -> int | None:
+    """The class of a single video with these lexemes (video_index.lexemes_of), None if `words` do not find it.
+
+    As the queries above, except that words are corrected only to those of the video itself.
+    """
+    title = {lexeme.removeprefix("t:") for lexeme in lexemes if lexeme.startswith("t:")}
+    every = title | {lexeme for lexeme in lexemes if not lexeme.startswith("t:")}
+    if not words or title.issuperset(words):
+        return BEST if words else None
+    if every.issuperset(words):
+        return ANYWHERE
+    known = sorted(every)
+    missing = sum(word not in every and not meant_by(word, known) for word in words)
+    if missing == 0:
+        return MEANT
+    return MOST if missing == 1 and len(words) > 1 else None
+
+
 def meant_by(word: str, known: Sequence[str]) -> list[str]:
     """Of words in use that look like `word` (best first), those a typo away from it or continuing it."""
     if not correctable(word):

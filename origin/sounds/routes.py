@@ -127,8 +127,8 @@ class SoundRoutes:
     async def sound_videos(self, call: Call[None]) -> VideoPage:
         sound = await self._sounds.describe(call.path_id("soundId"))
         after = decode_cursor(call.query.cursor, tuple[int, int])
-        hits = await self._search.by_sound(sound.id, after=after, limit=call.query.limit)
         viewer = call.caller.user_id if call.caller else None
+        hits = await self._search.by_sound(sound.id, after=after, limit=call.query.limit, viewer=viewer)
         views, missing = await self._lists.views(video_ids(hits), viewer)
         return VideoPage(
             videos=views,

@@ -13,6 +13,7 @@ from foundation.ids import EPOCH_MS
 from foundation.stores.postgres import Shards
 from foundation.stores.shard_map import Family, shard_of
 from origin.accounts.bot_job import BotJob
+from origin.search.video_index import SearchUpkeep
 from tests.origin_harness import OPERATOR, SERVICE, Json, Origin, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -124,6 +125,54 @@ async def test_a_program_leaves_feeds_and_search_and_sees_nothing_change(
 
     await origin.eventually(back)
     assert await last_told() == "upsert"
+
+
+async def test_a_hidden_person_finds_what_they_would_find_otherwise(
+    origin: Origin, job: BotJob, connection: asyncpg.Connection
+) -> None:
+    bot, ada = await origin.person("heronymus"), await origin.person()
+    await origin.ok("PATCH", "/api/v1/users/me", bot, json={"displayName": "Bittern Boom"})
+    sound = await origin.ok(
+        "POST", "/api/v1/admin/sounds", OPERATOR, json={"title": "boom", "artist": "reed", "durationMs": 9000}
+    )
+    told = {"hashtags": ["reedbed"], "musicId": sound["id"]}
+    own = [await origin.published(bot, title=f"bittern number {number}", **told) for number in ("one", "two")]
+    other = await origin.published(ada, title="bittern number three", **told)
+    routes = (
+        *("/api/v1/search?q=bittern", "/api/v1/search?q=bitern+number", "/api/v1/search?q=bittern+unheard"),
+        *("/api/v1/hashtag/reedbed/videos?", f"/api/v1/sounds/{sound['id']}/videos?"),
+        *("/api/v1/search?type=users&q=heronymus", "/api/v1/search?type=users&q=hero"),
+        *("/api/v1/search?type=users&q=bittern", "/api/v1/search?type=users&q=heronimus"),
+    )
+    fold = SearchUpkeep(job._shards)
+    await fold.fold_words()
+    before = {route: await pages(origin, route, bot) for route in routes}
+    assert before[routes[0]] == [other, *reversed(own)]
+    assert [bot.id in before[route] for route in routes[5:]] == [True] * 4
+
+    decision = {"override": "on", "reason": "sells followers"}
+    await origin.ok("POST", f"/api/v1/admin/users/{bot.id}/bot-score", OPERATOR, json=decision)
+
+    async def hidden() -> bool:
+        return await pages(origin, routes[0], ada) == [other]
+
+    await origin.eventually(hidden)
+    await fold.fold_words()
+    assert {route: await pages(origin, route, bot) for route in routes} == before
+    for who in (ada, None):
+        assert [await pages(origin, route, who) for route in routes] == [[other]] * 5 + [[]] * 4
+    await origin.ok("PATCH", f"/api/v1/videos/{own[0]}", bot, json={"visibility": "private"})
+    assert await pages(origin, routes[0], bot) == [other, own[1]]
+
+
+async def pages(origin: Origin, route: str, who: Person | None) -> list[str]:
+    """Ids of all pages of one entry each: what is found, whichever page it falls on."""
+    found, cursor = [], ""
+    while cursor is not None:
+        page = await origin.ok("GET", f"{route}&limit=1&cursor={cursor}", who)
+        found += [entry["id"] for entry in [*page.get("videos", ()), *page.get("users", ())]]
+        cursor = page.get("nextCursor")
+    return found
 
 
 async def test_only_what_is_due_is_judged_and_each_once(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.origin_harness import OPERATOR, SERVICE, Origin, Person
+from tests.origin_harness import OPERATOR, SERVICE, Json, Origin, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -94,6 +94,33 @@ async def test_a_block_ends_everything_between_two_people(origin: Origin) -> Non
     assert (await origin.ok("GET", f"/api/v1/users/{eve.id}/following"))["users"] == []
     await origin.ok("DELETE", f"/api/v1/users/{eve.id}/block", ada)
     await origin.ok("GET", f"/api/v1/videos/{video}", eve)
+
+
+async def test_a_block_holds_under_a_third_persons_video(origin: Origin) -> None:
+    ada, bob, eve = await origin.person(), await origin.person(), await origin.person()
+    place = f"/api/v1/videos/{await origin.published(bob, title='common ground')}"
+
+    async def say(who: Person, text: str, under: str | None = None) -> tuple[int, Json]:
+        return await origin.call("POST", f"{place}/comment", who, json={"text": text, "parentId": under})
+
+    top = (await say(ada, "ada's thread"))[1]["id"]
+    below = (await say(bob, "bob's answer", top))[1]["id"]
+    await origin.ok("POST", f"{place}/comments/{top}/like", eve)
+    await origin.ok("POST", f"/api/v1/users/{eve.id}/block", ada)
+    for comment in (top, below):  # in her thread, whomever it answers
+        status, problem = await say(eve, f"@{ada.name} listen", comment)
+        assert (status, problem["code"]) == (403, "blocked")
+        status, problem = await origin.call("POST", f"{place}/comments/{comment}/like", eve)
+        assert (status, problem["code"]) == (403, "blocked")
+    mine = (await say(eve, "eve's own thread"))[1]["id"]  # the video is bob's, who has blocked nobody
+    assert (await say(ada, "a word", mine))[0] == 403  # nor the other way round
+    await origin.ok("DELETE", f"{place}/comments/{top}/like", eve)  # what was given before can be taken back
+    seen = (await origin.ok("GET", f"{place}/comments", bob))["comments"]
+    assert {entry["id"]: (entry["likeCount"], entry["replyCount"]) for entry in seen} == {top: (0, 1), mine: (0, 0)}
+    told = (await origin.ok("GET", "/api/v1/notifications", ada))["notifications"]
+    assert eve.id not in str(told)
+    await origin.ok("DELETE", f"/api/v1/users/{eve.id}/block", ada)
+    assert (await say(eve, "sorry", top))[0] == 201
 
 
 async def test_the_muted_vanish_from_search_and_comments_of_who_muted_them(origin: Origin) -> None:

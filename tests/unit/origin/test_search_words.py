@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from origin.search.video_index import lexemes_of
-from origin.search.video_query import ANYWHERE, BEST, MEANT, MOST, distance, exact_query, loose_query, meant_by
+from origin.search.video_query import (
+    ANYWHERE,
+    BEST,
+    MEANT,
+    MOST,
+    distance,
+    exact_query,
+    level_of,
+    loose_query,
+    meant_by,
+)
 from origin.search.words import MAX_WORD_CHARS, words_of
 
 
@@ -75,3 +85,20 @@ def test_classes_exclude_the_better_ones() -> None:
     assert loose_query(["a"], {"a": ["ab"]}, MOST) is None
     meant = loose_query(["a"], {"a": ["ab"]}, MEANT)
     assert meant == "((('%t:a' | '%a')) | (('%t:ab' | '%ab'))) & !(('%t:a' | '%a'))"
+
+
+@pytest.mark.parametrize(
+    ("asked", "level"),
+    [
+        ("bread day", BEST),
+        ("bread cake", ANYWHERE),
+        ("braed cake", MEANT),
+        ("bak", MEANT),
+        ("bread zebra", MOST),
+        ("zebra", None),
+        ("zebra lion bread", None),
+        ("", None),
+    ],
+)
+def test_a_single_video_has_the_class_the_queries_would_give_it(asked: str, level: int | None) -> None:
+    assert level_of(words_of(asked), lexemes_of("Bread day", "our BREAD and cake", ["baking"])) == level
