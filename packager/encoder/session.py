@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from foundation.wire.media import MediaManifest
 from packager.edits import Edits
 from packager.encoder.gallery import Gallery
 from packager.encoder.halt import Halt, beside, waited
+from packager.encoder.pace import Pace
 from packager.encoder.progress import ProgressMeter
 from packager.encoder.rung_encoder import RungJob
 from packager.encoder.scene import Inputs, Scene, build_scene
@@ -44,6 +46,9 @@ from packager.sound.measure import Measured
 from packager.sound.soundtrack import Soundtrack, make_soundtrack
 
 Emit = Callable[[ChildMessage], None]
+FIRST_RUNG_SHARE = 0.36
+"""Of the clip's length: until then the first rung may wait for the others. The goal for it is 0.4; what the pace does
+not see (start, poster, a costlier end of the clip) needs the rest."""
 
 
 class Session:
@@ -54,13 +59,22 @@ class Session:
     """
 
     def __init__(
-        self, inputs: Inputs, out_dir: Path, *, edits: Edits, limits: Limits, revision: int, emit: Emit
+        self,
+        inputs: Inputs,
+        out_dir: Path,
+        *,
+        edits: Edits,
+        limits: Limits,
+        revision: int,
+        emit: Emit,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inputs = inputs
         self._out = out_dir
         self._edits = edits
         self._limits = limits
         self._emit = emit
+        self._clock = clock
         self._release = Release(out_dir, revision=revision)
         self._progress = ProgressMeter(emit)
         self._cpus = limits.threads or len(os.sched_getaffinity(0))
@@ -120,16 +134,20 @@ class Session:
         for index, picture in scene.pictures(threads=self._cpus):
             yield index, picture
             if spool is not None:
-                spool.put(picture)
+                spool.put(index, picture)
         if index < 0:  # the survey had one of these pictures: what is new since then is a decoder with threads
             raise MemoryError("no picture can be decoded any more")
         if spool is not None:
             spool.close()
 
     def _upper_lane(self, plan: _Plan) -> tuple[UpperLane, Spool]:
-        spool = Spool(capacity=self._limits.frame_memory_bytes // plan.scene.picture_bytes, halt=self._halt)
+        scene = plan.scene
+        goal_s = FIRST_RUNG_SHARE * float(scene.duration_s)
+        pace = Pace(total=scene.total, goal_s=goal_s, clock=self._clock)
+        capacity = self._limits.frame_memory_bytes // scene.picture_bytes
+        spool = Spool(capacity=capacity, total=scene.total, halt=self._halt, pace=pace)
         # Nobody waits for these pictures as for the first rung's: fewer threads decode for 5 % less processor time.
-        pictures = upper_pictures(plan.scene, spool, threads=max(1, self._cpus // 2))
+        pictures = upper_pictures(scene, spool, threads=max(1, self._cpus // 2))
         rungs = plan.rungs[1:]
         wave = self._wave(plan, rungs, self._progress.counted("rungs", pictures, rungs))
         return UpperLane(wave, self._halt), spool

@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
 
 import av
 
 from packager.encoder.halt import Halt
+from packager.encoder.pace import Pace
 
 _WAIT_S = 0.2
 
 
 class Spool:
-    """At most `capacity` pictures, in order from place 0. One thread puts, another takes.
+    """At most `capacity` pictures of `total`, in order. One thread puts, another takes.
 
-    The first lane is several times quicker than the others and never waits for them: the picture that finds no room
-    ends the spool, and the others get the rest by decoding it again.
+    The first lane is several times quicker than the others. Where the spool is full it waits only as long as its pace
+    allows; then it goes ahead, and pictures are left out until all that are still to come find room. So there is one
+    gap at most: a held picture between two gaps would be worth nothing, since decoding passes through it anyway.
     """
 
-    def __init__(self, *, capacity: int, halt: Halt) -> None:
+    def __init__(self, *, capacity: int, total: int, halt: Halt, pace: Pace) -> None:
         self._capacity = capacity
+        self._total = total
         self._halt = halt
+        self._pace = pace
         self._changed = threading.Condition()
-        self._held: deque[av.VideoFrame] = deque()
+        self._held: deque[tuple[int, av.VideoFrame]] = deque()
+        self._leaving_out = False
+        self._wanted = 0
         self._closed = False
-        self._count = 0
-        self.last: av.VideoFrame | None = None
-        """The picture that was taken last."""
 
-    def put(self, picture: av.VideoFrame) -> None:
-        """The picture of the next place. Ignored after the spool ended."""
+    def put(self, place: int, picture: av.VideoFrame) -> None:
+        """The picture of the next place. Waits while there is no room and time to spare; raises what halts the job."""
         with self._changed:
-            if self._closed:
-                return
-            if len(self._held) >= self._capacity:
-                self._closed = True
-            else:
-                self._held.append(picture)
-                self._count += 1
+            self._decide(place)
+            if not self._leaving_out and place >= self._wanted:
+                self._held.append((place, picture))
             self._changed.notify()
 
     def close(self) -> None:
@@ -48,24 +46,29 @@ class Spool:
             self._closed = True
             self._changed.notify()
 
-    @property
-    def count(self) -> int:
-        """Pictures that went in; final once `pictures` has ended."""
-        return self._count
-
-    def pictures(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Pictures by place as they come, until the spool ends. Waits for them."""
-        place = 0
-        while (picture := self._next()) is not None:
-            self.last = picture
-            yield place, picture
-            place += 1
-
-    def _next(self) -> av.VideoFrame | None:
+    def take(self, place: int) -> av.VideoFrame | None:
+        """The picture of that place, None if it was left out. Waits for it; places rise."""
         with self._changed:
-            while not self._held:
-                self._halt.check()
-                if self._closed:
+            self._wanted = place
+            self._changed.notify()
+            while True:
+                while self._held and self._held[0][0] < place:
+                    self._held.popleft()
+                if self._held:
+                    return self._held.popleft()[1] if self._held[0][0] == place else None
+                if self._leaving_out or self._closed:
                     return None
+                self._halt.check()
                 self._changed.wait(_WAIT_S)
-            return self._held.popleft()
+
+    def _decide(self, place: int) -> None:
+        if self._leaving_out:
+            self._leaving_out = self._total - place > self._capacity - len(self._held)
+            return
+        while len(self._held) >= self._capacity:
+            self._halt.check()
+            if self._capacity == 0 or not self._pace.spare(place):
+                self._leaving_out = True
+                return
+            with self._pace.waiting():
+                self._changed.wait(_WAIT_S)

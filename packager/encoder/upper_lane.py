@@ -64,6 +64,17 @@ def stand_back() -> None:
 
 def upper_pictures(scene: Scene, spool: Spool, *, threads: int) -> Iterator[tuple[int, av.VideoFrame]]:
     """All pictures: those the first lane left in the spool, the others decoded again."""
-    yield from spool.pictures()
-    if spool.count < scene.total:
-        yield from scene.resumed(spool.count, spool.last, threads=threads)
+    last: av.VideoFrame | None = None
+    again: Iterator[tuple[int, av.VideoFrame]] | None = None
+    for place in range(scene.total):
+        picture = spool.take(place)
+        if picture is not None:
+            again = None  # its decoder goes with it
+        else:
+            again = again or scene.resumed(place, last, threads=threads)
+            found = next(again, None)
+            if found is None:
+                return
+            picture = found[1]
+        last = picture
+        yield place, picture

@@ -12,8 +12,12 @@ import pytest
 
 from packager import Completed, package
 from packager.edits import NO_EDITS, Edits
+from packager.encoder.halt import Halt
+from packager.encoder.pace import Pace
 from packager.encoder.pictures import packets_before, same_picture
 from packager.encoder.scene import Inputs, Scene, build_scene
+from packager.encoder.spool import Spool
+from packager.encoder.upper_lane import upper_pictures
 from packager.limits import Limits
 from tests.integration.packager.making import AAC, make
 
@@ -120,3 +124,24 @@ async def test_the_files_are_the_same_however_much_memory_there_was(tmp_path: Pa
     for file in ("360p.mp4", "480p.mp4", "poster.webp", "storyboard.webp"):
         made = {(tmp_path / name / file).read_bytes() for name in ("none", "some", "all")}
         assert len(made) == 1, file
+
+
+def test_what_the_spool_left_out_in_the_middle_is_decoded_and_no_more(scene_of: object, tmp_path: Path) -> None:
+    assert callable(scene_of)
+    scene = scene_of(make(tmp_path / "in.mp4", *KEYED, size="160x120", seconds=2))
+    whole = [picture for _, picture in scene.pictures(threads=1)]
+    halt = Halt()
+    hurried = Pace(total=60, goal_s=0.0, clock=lambda: 0.0)
+    spool = Spool(capacity=10, total=60, halt=halt, pace=hurried)
+    for place in range(50):
+        spool.put(place, whole[place])
+    upper = upper_pictures(scene, spool, threads=1)
+    got = [next(upper) for _ in range(10)]
+    for place in range(50, 60):
+        spool.put(place, whole[place])
+    spool.close()
+    got += upper
+    assert [place for place, _ in got] == list(range(60))
+    assert [_luma(picture) for _, picture in got] == [_luma(picture) for picture in whole]
+    decoded = [place for place, picture in got if picture is not whole[place]]
+    assert decoded == list(range(10, 50))
