@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Address space of the encoder child (RLIMIT_AS): twice what a large clip needs. Raise with max_pixels."""
     frame_memory_bytes: int = 3 * GIB // 2
     """Decoded pictures held between the waves, cut to a quarter of the free memory. A clip that fits (15 s of 1080p at
-    30 a second needs 1.4 GB) is decoded once, a longer one a second time for its upper rungs. 0: always twice."""
+    30 a second needs 1.4 GB) is decoded once, of a longer one the middle is decoded again. 0: always twice."""
     max_output_bytes: int = 2 * GIB
     """Largest single file the child may write (RLIMIT_FSIZE)."""
     threads: int = 0
