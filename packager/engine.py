@@ -255,6 +255,8 @@ def _death(code: int, stderr: deque[str]) -> PackagingFailed:
         return PackagingFailed("deadline", "packaging used more processor time than allowed and was stopped")
     if code == -signal.SIGXFSZ:
         return PackagingFailed("output-limit", "the result is larger than allowed")
+    if code < 0 and any("malloc of size" in line for line in stderr):  # x264 says so and then may fall over it
+        return PackagingFailed("memory", f"the encoder ran out of memory and died of {signal.Signals(-code).name}")
     if code < 0:
         return PackagingFailed("crashed", f"the encoder died of {signal.Signals(-code).name}: {last}")
     return PackagingFailed("internal", f"the encoder ended with code {code}: {last}")
