@@ -133,7 +133,7 @@ async def test_scripts_that_name_other_files_are_refused(name: str, text: str, t
         (Limits(max_frames=10), Refusal.TOO_LONG),
         (Limits(max_streams=1), Refusal.TOO_MANY_STREAMS),
         (Limits(max_output_bytes=2000), "output-limit"),
-        (Limits(memory_bytes=230 << 20), "memory"),
+        (Limits(memory_bytes=180 << 20), "memory"),
     ],
 )
 async def test_every_limit_holds_and_names_itself(limits: Limits, code: str, good: bytes, tmp_path: Path) -> None:
