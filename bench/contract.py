@@ -10,9 +10,11 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from popreel.embedded.object_store import EmbeddedObjectStore, InnerPorts
 from popreel.embedded.ports import GRPC_OFFSET, free_ports
@@ -50,15 +52,27 @@ async def probe_origin(folder: Path, depth: Probe) -> str:
         return await run_probe(_as_deep(await origin_probe(origin), depth), folder)
 
 
-def probe_platform(folder: Path, names: list[str], depth: Probe) -> None:
+def probe_platform(folder: Path, names: list[str], depth: Probe) -> bool:
+    """Whether all of them keep their contract."""
     platform = ThrowawayPlatform(folder / "platform")
     platform.start()
     try:
-        for name in names:
-            report = asyncio.run(run_probe(_as_deep(platform_probes(platform)[name], depth), folder))
-            print(f"== {name}\n{_summary(report)}", flush=True)
+        probes = platform_probes(platform)
+        kept = [_reported(name, run_probe(_as_deep(probes[name], depth), folder)) for name in names]
     finally:
         platform.stop()
+    return all(kept)
+
+
+def _reported(name: str, run: Coroutine[Any, Any, str]) -> bool:
+    """Say how a run ended; one that failed does not keep the others from being made."""
+    print(f"== {name}", flush=True)
+    try:
+        print(_summary(asyncio.run(run)), flush=True)
+    except AssertionError as err:
+        print(err, flush=True)
+        return False
+    return True
 
 
 def _as_deep(probe: Probe, depth: Probe) -> Probe:
@@ -80,15 +94,10 @@ def main() -> int:
     depth = Probe(url="", examples=arguments.examples, seed=arguments.seed, max_time_s=arguments.seconds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        try:
-            if "origin" in names:
-                print(f"== origin\n{_summary(asyncio.run(probe_origin(folder, depth)))}", flush=True)
-            if others := [name for name in names if name != "origin"]:
-                probe_platform(folder, others, depth)
-        except AssertionError as err:
-            print(err, file=sys.stderr)
-            return 1
-    return 0
+        kept = "origin" not in names or _reported("origin", probe_origin(folder, depth))
+        others = [name for name in names if name != "origin"]
+        kept = (not others or probe_platform(folder, others, depth)) and kept
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ from foundation.wire import Wire
 from foundation.wire.pops import PopDirective, PopHeartbeat, PopView, PurgeLog, PurgeReceipt, PurgeRequest
 
 MAX_PURGES = 1000
+_NAMES_SOMETHING = {
+    "anyOf": [{"required": [name], "properties": {name: {"minItems": 1}}} for name in ("urls", "prefixes", "tags")]
+}
 
 
 class LogQuery(Wire, frozen=True, kw_only=True):
@@ -123,7 +126,7 @@ class PurgeRoutes:
         "POST",
         "/api/v1/purges",
         summary="Order a purge by URL, prefix or tag at every PoP",
-        body=PurgeRequest,
+        body=Annotated[PurgeRequest, Meta(extra_json_schema=_NAMES_SOMETHING)],
         reply=PurgeReceipt,
         status=202,
         access=Access.OPERATOR,

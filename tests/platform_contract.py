@@ -13,22 +13,13 @@ def control_plane_probe(url: str, operator_key: str) -> Probe:
     return Probe(
         url=url,
         bearers={"operator": operator_key},
-        also_refused_with={
-            "operator_purge": ("400",),  # at least one of three lists, of paths that begin with a slash
-            "upload_release": ("400", "413"),  # what a zip holds, no schema says
-        },
+        also_refused_with={"upload_release": ("400", "413")},  # what a zip holds, no schema says
     )
 
 
 def pop_probe(platform: ThrowawayPlatform) -> Probe:
     """What it sends is for videos and viewers that do not exist."""
-    return Probe(
-        url=platform.pop_url,
-        bearers={"user": platform.token("contract")},
-        # a cursor is opaque, which members an action needs depends on the action, and watch reports are decoded by the
-        # PoP itself, which takes no 20.0 for an integer
-        also_refused_with=dict.fromkeys(("feed", "following", "controls", "watch"), ("400",)),
-    )
+    return Probe(url=platform.pop_url, bearers={"user": platform.token("contract")})
 
 
 def platform_probes(platform: ThrowawayPlatform) -> dict[str, Probe]:

@@ -28,6 +28,10 @@ def read_lines(context: Any, response: Any) -> list[Any]:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    # a link that takes a member which is null in this answer would ask for the id "None" and expect it to be taken
+    for name, value in (case.path_parameters or {}).items():
+        if value in (None, "None"):
+            case.path_parameters[name] = "1"
     bearer = _SACRIFICES.get(case.operation.definition.raw.get("operationId", ""))
     if bearer is not None and "Authorization" in (case.headers or {}):
         case.headers["Authorization"] = f"Bearer {bearer}"

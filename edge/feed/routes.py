@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -14,7 +14,7 @@ from edge.feed.ports import Viewer
 from edge.feed.service import Feed
 from foundation.errors import BadInput
 from foundation.http.endpoint import Call, endpoint, render
-from foundation.ids import parse_id
+from foundation.ids import IdText, parse_id
 from foundation.wire import Wire
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
@@ -22,11 +22,12 @@ from foundation.wire.feed import FeedPage
 DEVICE_COOKIE = "popreel_device"
 DEVICE_HEADER = "X-Device-Id"
 _COOKIE_S = 400 * 86_400
+_CURSOR = Meta(max_length=96, description="nextCursor of the page before", extra_json_schema={"format": "cursor"})
 
 
 class FeedQuery(msgspec.Struct, frozen=True, kw_only=True):
     count: Annotated[int, Meta(ge=1, le=50, description="items wanted")] = 20
-    cursor: Annotated[str, Meta(max_length=96, description="nextCursor of the page before")] | None = None
+    cursor: Annotated[str, _CURSOR] | None = None
 
 
 class WatchBatch(Wire, frozen=True, kw_only=True):
@@ -44,12 +45,49 @@ class Interests(Wire, frozen=True, kw_only=True):
     """Topics as hashtags, with or without '#'. An empty list forgets them."""
 
 
-class FeedControl(Wire, frozen=True, kw_only=True):
-    action: Literal["more", "less", "not_interested", "hide_creator", "hide_hashtag", "reset"]
-    """more and less: like the given video. not_interested: the same as less, stronger. reset: forget the taste."""
-    video_id: str | None = None
-    creator_id: str | None = None
-    hashtag: Annotated[str, Meta(max_length=100)] | None = None
+class _Nudge(Wire, frozen=True, kw_only=True, tag_field="action"):
+    video_id: IdText
+
+
+class More(_Nudge, frozen=True, kw_only=True, tag="more"):
+    """Like the given video."""
+
+
+class Less(_Nudge, frozen=True, kw_only=True, tag="less"):
+    """Fewer like the given video."""
+
+
+class NotInterested(_Nudge, frozen=True, kw_only=True, tag="not_interested"):
+    """The same as less, stronger."""
+
+
+class HideCreator(Wire, frozen=True, kw_only=True, tag_field="action", tag="hide_creator"):
+    creator_id: IdText
+
+
+class HideHashtag(Wire, frozen=True, kw_only=True, tag_field="action", tag="hide_hashtag"):
+    hashtag: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class Reset(Wire, frozen=True, kw_only=True, tag_field="action", tag="reset"):
+    """Forget the taste."""
+
+
+FeedControl = More | Less | NotInterested | HideCreator | HideHashtag | Reset
+"""One struct an action, so that the document says which member each needs."""
+
+
+def _reports(raw: bytes) -> tuple[WatchReport, ...]:
+    """One report or a batch; to either, a member of the other is an unknown one. Raises msgspec.DecodeError."""
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if "events" not in members:
+        return (msgspec.json.decode(raw, type=WatchReport),)
+    try:
+        return msgspec.json.decode(raw, type=WatchBatch).events
+    except msgspec.ValidationError:
+        if "videoId" not in members:
+            raise
+        return (msgspec.json.decode(raw, type=WatchReport),)
 
 
 class FeedRoutes:
@@ -85,16 +123,16 @@ class FeedRoutes:
         "POST",
         "/api/v1/analytics/watch",
         summary='Report one watch, or up to 500 as {"events": [...]}',
-        body=msgspec.Raw,
         body_described_by=(WatchReport, WatchBatch),
+        decode=_reports,
         reply=WatchAccepted,
         status=202,
         tag="feed",
     )
-    async def watch(self, call: Call[msgspec.Raw]) -> web.StreamResponse:
+    async def watch(self, call: Call[tuple[WatchReport, ...]]) -> web.StreamResponse:
         """Answered once the events are stored at this PoP; the next page reflects them."""
         viewer, new_device = self._viewer(call)
-        event_ids = await self._feed.record(viewer, _reports(bytes(call.body)))
+        event_ids = await self._feed.record(viewer, call.body)
         reply = WatchAccepted(accepted=len(event_ids), event_ids=tuple(event_ids))
         return _with_device(render(reply, status=202), new_device, secure=call.request.secure)
 
@@ -126,17 +164,19 @@ class FeedRoutes:
     )
     async def controls(self, call: Call[FeedControl]) -> web.StreamResponse:
         viewer, new_device = self._viewer(call)
-        control = call.body
-        match control.action:
-            case "reset":
+        match call.body:
+            case Reset():
                 await self._feed.reset(viewer)
-            case "hide_creator":
-                await self._feed.hide_creator(viewer, parse_id(_given(control.creator_id, "creatorId")))
-            case "hide_hashtag":
-                await self._feed.hide_tag(viewer, _given(control.hashtag, "hashtag"))
-            case "more" | "less" | "not_interested":
-                video_id = parse_id(_given(control.video_id, "videoId"))
-                await self._feed.nudge(viewer, video_id, control.action)
+            case HideCreator(creator_id=creator_id):
+                await self._feed.hide_creator(viewer, parse_id(creator_id))
+            case HideHashtag(hashtag=hashtag):
+                await self._feed.hide_tag(viewer, hashtag)
+            case More(video_id=video_id):
+                await self._feed.nudge(viewer, parse_id(video_id), "more")
+            case Less(video_id=video_id):
+                await self._feed.nudge(viewer, parse_id(video_id), "less")
+            case NotInterested(video_id=video_id):
+                await self._feed.nudge(viewer, parse_id(video_id), "not_interested")
         return _with_device(web.Response(status=204), new_device, secure=call.request.secure)
 
     def _viewer(self, call: Call[Any]) -> tuple[Viewer, str | None]:
@@ -152,16 +192,6 @@ class FeedRoutes:
         return Viewer(id=f"d:{cookie or new}", region=self._region, just_named=new is not None), new
 
 
-def _reports(raw: bytes) -> tuple[WatchReport, ...]:
-    """One report or a batch. Raises BadInput."""
-    try:
-        if "events" in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]):
-            return msgspec.json.decode(raw, type=WatchBatch).events
-        return (msgspec.json.decode(raw, type=WatchReport),)
-    except msgspec.DecodeError as err:
-        raise BadInput(f"watch report: {err}") from err
-
-
 def _device(text: str) -> str:
     found = _uuid_or_none(text)
     if found is None:
@@ -174,12 +204,6 @@ def _uuid_or_none(text: str) -> str | None:
         return str(uuid.UUID(text)) if 32 <= len(text) <= 38 else None
     except ValueError:
         return None
-
-
-def _given(value: str | None, name: str) -> str:
-    if not value:
-        raise BadInput(f"this action needs `{name}`")
-    return value
 
 
 def _with_device(response: web.Response, device: str | None, *, secure: bool) -> web.Response:

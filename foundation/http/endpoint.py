@@ -116,6 +116,7 @@ class Endpoint:
     max_body_bytes: int
     body_optional: bool
     body_described_by: tuple[Any, ...]
+    decode: Callable[[bytes], Any] | None
     headers: tuple[Header, ...]
     reply_headers: tuple[Header, ...]
     path_schemas: Mapping[str, Mapping[str, Any]]
@@ -140,6 +141,7 @@ def endpoint(
     max_body_bytes: int = MAX_JSON_BYTES,
     body_optional: bool = False,
     body_described_by: tuple[Any, ...] = (),
+    decode: Callable[[bytes], Any] | None = None,
     headers: Iterable[Header] = (),
     reply_headers: Iterable[Header] = (),
     path_schemas: Mapping[str, Mapping[str, Any]] | None = None,
@@ -148,8 +150,9 @@ def endpoint(
     """Mark a method as an endpoint.
 
     `body` is a type msgspec can decode (None: the handler reads the request itself; then `body_type` documents it);
-    with `body_optional` no body counts as `{}`. `body_described_by` are the types the document shows where `body`
-    is msgspec.Raw or None. `path_schemas` describes segments that are not ids, `also` further statuses that are no
+    with `body_optional` no body counts as `{}`. Where no single type decodes it, `decode` does (from msgspec's errors
+    a BadInput is made, and it may be called again with 20.0 written as 20) and `body_described_by` are the types the
+    document shows. `path_schemas` describes segments that are not ids, `also` further statuses that are no
     problems (206, 304). Paths under /internal/ stay out of the public OpenAPI document.
     """
 
@@ -172,6 +175,7 @@ def endpoint(
             max_body_bytes=max_body_bytes,
             body_optional=body_optional,
             body_described_by=body_described_by,
+            decode=decode or (msgspec.json.Decoder(body).decode if body is not None else None),
             headers=tuple(headers),
             reply_headers=tuple(reply_headers),
             path_schemas=dict(path_schemas or {}),
@@ -222,7 +226,7 @@ def _methods_in_order(kind: type) -> list[str]:
 
 
 def _handler(spec: Endpoint, method: Method, guard: Guard) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    decode = msgspec.json.Decoder(spec.body).decode if spec.body is not None else None
+    decode = spec.decode
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await guard.identify(request, spec.access)

@@ -192,11 +192,11 @@ def _problems(spec: Endpoint) -> dict[str, Any]:
         implied.append(Forbidden)
     if spec.access is Access.USER and spec.method not in ("GET", "HEAD"):
         implied.append(TooManyRequests)  # so many actions a minute, so many of a kind a day
-    if spec.body is not None or spec.query is not None or "{" in spec.path:
+    if spec.decode is not None or spec.query is not None or "{" in spec.path:
         implied.append(BadInput)
     if "{" in spec.path:
         implied.append(NotFound)  # no such thing, or a segment that no route takes
-    if spec.body is not None:
+    if spec.decode is not None:
         implied.extend((TooLarge, UnsupportedMedia))
     content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     by_status: dict[int, list[str]] = {}

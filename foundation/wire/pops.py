@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -78,12 +78,16 @@ class PurgeLog(Wire, frozen=True, kw_only=True):
     """Orders up to this one are no longer kept: a PoP that stopped before it empties its cache."""
 
 
-class PurgeRequest(Wire, frozen=True, kw_only=True):
-    """Body of POST /api/v1/purges and of POST /internal/v1/purges."""
+RootRelative = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^/"})]
+SurrogateKey = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": 128})]
 
-    urls: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+
+class PurgeRequest(Wire, frozen=True, kw_only=True):
+    """Body of POST /api/v1/purges and of POST /internal/v1/purges. At least one of the lists names something."""
+
+    urls: tuple[RootRelative, ...] = ()
+    prefixes: tuple[RootRelative, ...] = ()
+    tags: tuple[SurrogateKey, ...] = ()
     soft: bool = False
 
 

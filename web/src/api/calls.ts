@@ -15,7 +15,7 @@ export const api = {
   feed: (count: number, cursor: Cursor) => request("get", "/api/v1/feed", { query: { count, cursor } }),
   following: (count: number, cursor: Cursor) => request("get", "/api/v1/feed/following", { query: { count, cursor } }),
   interests: (interests: string[]) => request("post", "/api/v1/onboarding/interests", { body: { interests } }),
-  steerFeed: (body: { action: "more" | "less" | "not_interested" | "reset"; videoId?: string }) =>
+  steerFeed: (body: { action: "more" | "less" | "not_interested"; videoId: string } | { action: "reset" }) =>
     request("post", "/api/v1/feed/controls", { body }),
 
   video: (id: string) => request("get", "/api/v1/videos/{id}", { path: { id } }),

@@ -78,6 +78,16 @@ async def test_watch_reports_come_single_and_in_batches(client: Client) -> None:
     assert page.status == 200
 
 
+@pytest.mark.parametrize("rest", [{}, {"events": "not a batch"}])
+async def test_a_whole_number_of_a_report_may_be_written_as_a_float(client: Client, rest: dict[str, str]) -> None:
+    report = {"videoId": "3", "watchDuration": 9000.0, "totalDuration": 2e4}
+    for body in ({**report, **rest}, {"events": [report]}):
+        reply = await client.post("/api/v1/analytics/watch", json=body)
+        assert (reply.status, (await reply.json())["accepted"]) == (202, 1)
+    broken = await client.post("/api/v1/analytics/watch", json={"events": [{**report, "watchDuration": 9000.5}]})
+    assert broken.status == 400
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -99,13 +109,17 @@ async def test_controls_and_interests_answer_204(client: Client) -> None:
     for path, body in (
         ("/api/v1/onboarding/interests", {"interests": ["#topic2"]}),
         ("/api/v1/feed/controls", {"action": "more", "videoId": "5"}),
+        ("/api/v1/feed/controls", {"action": "less", "videoId": "5"}),
+        ("/api/v1/feed/controls", {"action": "not_interested", "videoId": "5"}),
+        ("/api/v1/feed/controls", {"action": "hide_creator", "creatorId": "7"}),
         ("/api/v1/feed/controls", {"action": "hide_hashtag", "hashtag": "topic3"}),
         ("/api/v1/feed/controls", {"action": "reset"}),
     ):
         reply = await client.post(path, json=body)
         assert reply.status == 204, path
-    missing = await client.post("/api/v1/feed/controls", json={"action": "more"})
-    assert missing.status == 400
+    for lacking in ({"action": "more"}, {"action": "hide_creator"}, {"action": "hide_hashtag", "hashtag": ""}, {}):
+        missing = await client.post("/api/v1/feed/controls", json=lacking)
+        assert missing.status == 400, lacking
 
 
 async def test_the_following_feed_of_an_anonymous_viewer_is_empty_not_an_error(client: Client) -> None:

@@ -255,16 +255,52 @@ export interface components {
             watched: number;
             meanQuantile: number;
         };
-        /** FeedControl */
-        FeedControl: {
+        /**
+         * More
+         * @description Like the given video.
+         */
+        More: {
             /** @enum {unknown} */
-            action: "hide_creator" | "hide_hashtag" | "less" | "more" | "not_interested" | "reset";
-            /** @default null */
-            videoId: string | null;
-            /** @default null */
-            creatorId: string | null;
-            /** @default null */
-            hashtag: string | null;
+            action: "more";
+            videoId: string;
+        };
+        /**
+         * Less
+         * @description Fewer like the given video.
+         */
+        Less: {
+            /** @enum {unknown} */
+            action: "less";
+            videoId: string;
+        };
+        /**
+         * NotInterested
+         * @description The same as less, stronger.
+         */
+        NotInterested: {
+            /** @enum {unknown} */
+            action: "not_interested";
+            videoId: string;
+        };
+        /** HideCreator */
+        HideCreator: {
+            /** @enum {unknown} */
+            action: "hide_creator";
+            creatorId: string;
+        };
+        /** HideHashtag */
+        HideHashtag: {
+            /** @enum {unknown} */
+            action: "hide_hashtag";
+            hashtag: string;
+        };
+        /**
+         * Reset
+         * @description Forget the taste.
+         */
+        Reset: {
+            /** @enum {unknown} */
+            action: "reset";
         };
         /** @description RFC 9457 problem document */
         Problem: {
@@ -609,7 +645,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["FeedControl"];
+                "application/json": components["schemas"]["More"] | components["schemas"]["Less"] | components["schemas"]["NotInterested"] | components["schemas"]["HideCreator"] | components["schemas"]["HideHashtag"] | components["schemas"]["Reset"];
             };
         };
         responses: {
