@@ -114,7 +114,9 @@ class SoundRoutes:
         video = await self._remix.videos.get(sound.source_video_id)
         if not await self._media.may_see(video, viewer):
             raise UnknownSound(f"there is no sound {sound.id} to hear")
-        raise web.HTTPTemporaryRedirect(media_urls(video, media_root=self._media.root(video))["mp4"])
+        return web.Response(
+            status=307, headers={"Location": media_urls(video, media_root=self._media.root(video))["mp4"]}
+        )
 
     @endpoint(
         "GET",
