@@ -48,7 +48,9 @@ async def test_ten_kills_of_encoders_and_two_of_their_workers(origin: Origin, tm
     async with victims("real_worker", str(config), count=1) as workers:
         while sum(stages.values()) < KILLS:
             videos += [await origin.upload(ada, clip) for _ in range(VIDEOS - await unfinished(origin, ada, videos))]
-            stages[await kill_an_encoder(origin, ada, workers, videos)] += 1
+            if (stage := await kill_an_encoder(origin, ada, workers)) is None:
+                continue
+            stages[stage] += 1
             if sum(stages.values()) in (4, 8):
                 await workers.kill_one()
         for video_id in videos:
@@ -64,22 +66,21 @@ async def unfinished(origin: Origin, who: Person, videos: list[str]) -> int:
     return sum(status["progress"] < 1 for status in states)
 
 
-async def kill_an_encoder(origin: Origin, who: Person, workers: Victims, videos: list[str]) -> str:
-    """At a random instant of a random encoder's life; returns the stage its video was in, by its row."""
-    while True:
-        encoders = [child for pid in workers.pids for child in psutil.Process(pid).children()]
-        if not encoders:
-            await asyncio.sleep(0.02)  # nothing announces the start of a process
-            continue
-        doomed = random.choice(encoders)
-        await asyncio.sleep(random.uniform(0, 1.5))
-        try:
-            folder = Path(doomed.cwd()).parent.name
-            doomed.kill()
-        except psutil.NoSuchProcess:
-            continue  # done before its instant came
-        status = await origin.ok("GET", f"/api/v1/videos/{folder.split('-')[0]}/status", who)
-        return str(status["stage"])
+async def kill_an_encoder(origin: Origin, who: Person, workers: Victims) -> str | None:
+    """At a random instant of a random encoder's life: its video's stage, by its row. None: it was done before."""
+    encoders = [child for pid in workers.pids for child in psutil.Process(pid).children()]
+    if not encoders:
+        await asyncio.sleep(0.02)  # nothing announces the start of a process
+        return None
+    doomed = random.choice(encoders)
+    await asyncio.sleep(random.uniform(0, 1.5))
+    try:
+        folder = Path(doomed.cwd()).parent.name
+        doomed.kill()
+    except psutil.NoSuchProcess:
+        return None
+    status = await origin.ok("GET", f"/api/v1/videos/{folder.split('-')[0]}/status", who)
+    return str(status["stage"])
 
 
 async def swept(scratch: Path) -> bool:
