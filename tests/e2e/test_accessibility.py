@@ -23,7 +23,11 @@ SCREENS = (
 )  # fmt: skip
 IN_LIGHT = ("/", "/discover", "/upload", "/settings", "/@mira", "/signup")
 """Every kind of surface once: the markup is the same, the colours are not."""
+# what fades in is looked at when it is there
 _RUN = """async () => {
+  const ending = document.getAnimations().filter(
+    (one) => one.playState === 'running' && one.effect?.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(ending.map((one) => one.finished));
   const found = await axe.run(document, { resultTypes: ['violations'] });
   return found.violations.map(({ id, nodes }) => ({ id, where: nodes.map((node) => node.html.slice(0, 160)) }));
 }"""
