@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation.wire.catalogue import CatalogueChange, CatalogueItem, Creator
-from foundation.wire.media import MediaManifest, Rendition
 from inference.feed.columns import FeedColumns, NewVideo
+from tests import catalogue_items
 
 NOW_S = 1_790_000_000.0
 
@@ -72,38 +72,15 @@ class TemplateCatalogue:
 
 
 def _template() -> CatalogueItem:
-    rung = Rendition(
-        name="360p",
-        width=360,
-        height=640,
-        frame_rate=30,
-        codecs="avc1.64001e,mp4a.40.2",
-        bandwidth_bps=800_000,
-        average_bandwidth_bps=600_000,
-        size_bytes=1_000_000,
-        init_bytes=900,
-        prefix_bytes=90_000,
-    )
     lines = "".join(f"#EXTINF:2,\n#EXT-X-BYTERANGE:150000@{n * 150_000}\n360p.mp4\n" for n in range(10))
-    return CatalogueItem(
-        id="1",
-        creator=Creator(id="1", username="user1", display_name="User"),
-        title="A title of usual length for a short video",
-        hashtags=("one", "two"),
-        created_at_ms=0,
-        published_at_ms=0,
-        revision=1,
-        manifest=MediaManifest(
-            duration_ms=20_000,
-            width=360,
-            height=640,
-            frame_rate=30,
-            has_audio=True,
-            renditions=(rung, rung, rung, rung),
-            start_playlist=f'#EXTM3U\n#EXT-X-MAP:URI="360p.mp4",BYTERANGE="900@0"\n{lines}',
-            thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",
-        ),
+    item = catalogue_items.video(1, title="A title of usual length for a short video", hashtags=("one", "two"))
+    manifest = msgspec.structs.replace(
+        item.manifest,
+        renditions=item.manifest.renditions * 4,
+        start_playlist=f'#EXTM3U\n#EXT-X-MAP:URI="360p.mp4",BYTERANGE="900@0"\n{lines}',
+        thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",
     )
+    return msgspec.structs.replace(item, manifest=manifest)
 
 
 def fill(columns: FeedColumns, vectors: NDArray[np.float32]) -> float:

@@ -47,7 +47,7 @@ async def background(stores: Stores, settings: OriginSettings, *, revoked: Revok
         own_pools(stores, settings) as own,
     ):
         tasks = [
-            asyncio.create_task(_forever(name, run))
+            asyncio.create_task(_until_done(name, run))
             for name, run in _duties(stores.shards, own, settings, session, revoked)
         ]
         try:
@@ -58,7 +58,7 @@ async def background(stores: Stores, settings: OriginSettings, *, revoked: Revok
 
 def _duties(
     api_shards: Shards, stores: Stores, settings: OriginSettings, session: aiohttp.ClientSession, revoked: Revoked
-) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
     shards, control = stores.shards, stores.control_listener
     relay = Relay(shards, projections=(CatalogueProjection(), RevocationProjection()))
     purger = Purger(session, url=settings.control_plane_url, key=settings.control_plane_key)
@@ -82,16 +82,18 @@ def _duties(
         ("revocations", lambda: follow_revocations(stores, revoked)),
         ("uploads", lambda: collector.run(every_s=60)),
         ("search words", lambda: _fold_words(shards, every_s=settings.flush_interval_s)),
-        ("search rows", lambda: _fill_search(shards)),
+        ("search rows", SearchUpkeep(shards).fill),
         ("bot scores", bots.run),
         ("partitions", lambda: _maintain(stores, settings)),
     ]
 
 
-async def _forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(name: str, run: Callable[[], Awaitable[object]]) -> None:
+    """Most duties never end; what is done once (rows for videos from before an index) ends when it has succeeded."""
     while True:
         try:
             await run()
+            return
         except (PopreelError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as err:
             _log.warning("duty interrupted", extra={"event": "duty_interrupted", "duty": name, "cause": str(err)})
         except Exception:
@@ -117,13 +119,6 @@ async def _fold_words(shards: Shards, *, every_s: float) -> None:
     while True:
         await upkeep.fold_words()
         await asyncio.sleep(every_s)
-
-
-async def _fill_search(shards: Shards) -> None:
-    """Videos from before there was the index, once; later it finds nothing to do."""
-    while True:
-        await SearchUpkeep(shards).fill()
-        await asyncio.sleep(24 * _HOUR_S)
 
 
 async def _maintain(stores: Stores, settings: OriginSettings) -> None:

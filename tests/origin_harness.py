@@ -32,6 +32,7 @@ from origin.settings import OriginSettings
 from packager.events import Analysis, Completed, Event, FileReady, Playable, Progress, RungReady
 from popreel.embedded.object_store import ObjectStoreAccess
 from popreel.embedded.ports import free_ports
+from tests.polling import until
 
 SERVICE = {"Authorization": "Bearer service-key"}
 OPERATOR = {"Authorization": "Bearer operator-key"}
@@ -155,10 +156,7 @@ class Origin:
 
     async def eventually(self, look: Callable[[], Any], *, timeout_s: float = 15) -> Any:
         """Poll a coroutine function until it gives something true."""
-        async with asyncio.timeout(timeout_s):
-            while not (found := await look()):  # noqa: ASYNC110 - behind HTTP there is nothing to await
-                await asyncio.sleep(0.03)
-        return found
+        return await until(look, seconds=timeout_s)
 
     async def changes(self) -> Json:
         """The catalogue's log to its end: the last reply, with the changes of all of them."""

@@ -23,7 +23,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from aiohttp import web
 
-from foundation.errors import BadInput, PopreelError, TooLarge, Unauthenticated, UnsupportedMedia
+from foundation.errors import BadInput, PopreelError, Unauthenticated, UnsupportedMedia
+from foundation.http.body import read_body
 from foundation.ids import UserId, parse_id
 
 B = TypeVar("B")
@@ -291,15 +292,7 @@ async def _read_json(request: web.Request, spec: Endpoint) -> bytes:
     if request.content_type not in ("application/json", "application/octet-stream", "text/plain"):
         # sendBeacon posts text/plain; a body without a type arrives as octet-stream
         raise UnsupportedMedia("send application/json")
-    if (request.content_length or 0) > limit:
-        raise TooLarge(f"the body is larger than {limit} bytes")
-    parts, size = [], 0
-    async for chunk in request.content.iter_chunked(65536):
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"the body is larger than {limit} bytes")
-        parts.append(chunk)
-    raw = b"".join(parts)
+    raw = await read_body(request, limit=limit, too_large=f"the body is larger than {limit} bytes")
     if not raw.strip():
         if spec.body_optional:
             return b"{}"

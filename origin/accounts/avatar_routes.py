@@ -7,6 +7,7 @@ import secrets
 from aiohttp import web
 
 from foundation.errors import BadInput, NotFound, TooLarge, UnsupportedMedia
+from foundation.http.body import read_body
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import UserId
 from foundation.stores.objects import ObjectStore
@@ -132,15 +133,10 @@ async def _body(request: web.Request) -> bytes:
     """Raises UnsupportedMedia, TooLarge, BadInput. The kind named is a hint: the child looks at the bytes."""
     if not request.content_type.startswith("image/") and request.content_type != "application/octet-stream":
         raise UnsupportedMedia("send the picture itself, with `Content-Type: image/jpeg` (or png, webp, gif, avif)")
-    parts, size = [], 0
-    async for chunk in request.content.iter_chunked(65536):
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise TooLarge(f"the picture is larger than {MAX_BYTES // 1024 // 1024} MiB")
-        parts.append(chunk)
-    if not parts:
+    too_large = f"the picture is larger than {MAX_BYTES // 1024 // 1024} MiB"
+    if not (data := await read_body(request, limit=MAX_BYTES, too_large=too_large)):
         raise BadInput("the body is empty: send the picture")
-    return b"".join(parts)
+    return data
 
 
 def _view(user_id: UserId, key: str | None) -> AvatarView:

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from foundation.errors import BadInput, Conflict, TooLarge, UnsupportedMedia
+from foundation.http.body import read_body
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import VideoId
 from foundation.stores.objects import ObjectStore
@@ -120,10 +121,4 @@ async def _body(request: web.Request) -> bytes:
     """Raises UnsupportedMedia, TooLarge."""
     if request.content_type not in ("text/vtt", "text/plain", "application/octet-stream"):
         raise UnsupportedMedia("send the captions as `Content-Type: text/vtt`")
-    parts, size = [], 0
-    async for chunk in request.content.iter_chunked(65536):
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise TooLarge(f"captions have at most {MAX_BYTES // 1024} KiB")
-        parts.append(chunk)
-    return b"".join(parts)
+    return await read_body(request, limit=MAX_BYTES, too_large=f"captions have at most {MAX_BYTES // 1024} KiB")

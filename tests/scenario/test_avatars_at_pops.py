@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import io
 import uuid
 from collections.abc import AsyncIterator, Iterable
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from popreel.lab.throwaway import ThrowawayPlatform
+from tests.polling import until
 
 PURGED_S = 60
 
@@ -56,22 +57,24 @@ async def shown(http: aiohttp.ClientSession, url: str) -> str:
 
 async def cached(http: aiohttp.ClientSession, urls: Iterable[str]) -> None:
     """Until each comes from its PoP's cache: the purge that setting a picture orders may still throw out the first."""
-    async with asyncio.timeout(PURGED_S):
-        for url in urls:
-            while "; hit" not in await shown(http, url):  # noqa: ASYNC110 - behind HTTP there is nothing to await
-                await asyncio.sleep(0.1)
+
+    async def hit(url: str) -> bool:
+        return "; hit" in await shown(http, url)
+
+    for url in urls:
+        await until(functools.partial(hit, url), seconds=PURGED_S)
 
 
 async def gone(http: aiohttp.ClientSession, urls: Iterable[str]) -> None:
     """Until each answers 404: purges travel on the heartbeats, of which a client sees nothing else."""
-    async with asyncio.timeout(PURGED_S):
-        for url in urls:
-            while True:
-                async with http.get(url) as answer:
-                    if answer.status == 404:
-                        break
-                    assert answer.status == 200, await answer.text()
-                await asyncio.sleep(0.1)
+
+    async def missing(url: str) -> bool:
+        async with http.get(url) as answer:
+            assert answer.status in (200, 404), await answer.text()
+            return answer.status == 404
+
+    for url in urls:
+        await until(functools.partial(missing, url), seconds=PURGED_S)
 
 
 async def test_avatars_are_served_by_pops_and_purged(platform: ThrowawayPlatform, http: aiohttp.ClientSession) -> None:

@@ -6,9 +6,10 @@ Everything goes through PoPs, over public routes, on real servers and real encod
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import m3u8
 import pytest
 
 from popreel.lab.throwaway import ThrowawayPlatform
+from tests import polling
 
 SECONDS = 60
 FOLLOWING_S = 10
@@ -38,12 +40,7 @@ async def json_of(answer: aiohttp.ClientResponse, status: int = 200) -> Any:
     return await answer.json(content_type=None)
 
 
-async def until(what: Callable[[], Awaitable[Any]], *, seconds: float = SECONDS) -> Any:
-    """Ask again until the answer is true. There is no event to await across processes; the deadline bounds it."""
-    async with asyncio.timeout(seconds):
-        while not (found := await what()):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        return found
+until = functools.partial(polling.until, seconds=SECONDS)
 
 
 class App:
