@@ -6,8 +6,9 @@ paired (peer, edge, peer, edge ...) and ratios are medians of the pairs, since t
 others use the cores too, trust "per CPU second": requests over the CPU time the server's process took, which others
 cannot take from it.
 
-    python -m bench.edge [--pairs 5] [--seconds 3] [--sizes 2kB,2kB-viewers,2kB-new,200kB,1MB,mixed]
-        [--all-peers] [--json FILE]
+    python -m bench.edge [--pairs 5] [--seconds 3] [--sizes 2kB,2kB-viewers,mixed ...] [--all-peers] [--json FILE]
+
+The workloads are described in `bench/_edge_load.py`.
 """
 
 from __future__ import annotations
@@ -32,23 +33,15 @@ from pathlib import Path
 
 import msgspec
 
+from bench._edge_load import KEYS, Workload, lua, make_files, paths, workload
 from edge.delivery.settings import DeliverySettings
 from foundation.settings import GIB, MIB, Secret
-from foundation.tokens.media import sign
 
 SERVER_CORE, CLIENT_CORE = "0", "1"
 CONNECTIONS = 32
-KEYS = {"k1": b"bench key of no use elsewhere"}
-MIXED_VIDEOS = 64
-SIZES = {"2kB": 2_000, "200kB": 200_000, "1MB": 1_000_000}
-EACH_NEW = "-new"
-"""Suffix of a workload in which no request head is like another: what the edge knows of heads is of no use."""
-OF_VIEWERS = "-viewers"
-"""Suffix of a workload of many viewers: each repeats its own header block and token, and asks for another path."""
-VIEWERS, LISTS = 1_000, 1_000
-_PREFIX = "/videos/"
+ROWS = ("2kB", "2kB-viewers", "2kB-new", "200kB", "200kB-viewers", "200kB-new", "1MB", "mixed", "mixed-viewers")
 LINE = (
-    "{workload:11} {server:18} {requests_per_s:>7} req/s  p99 {p99_ms:>7} ms  errors {errors}  "
+    "{workload:13} {server:18} {requests_per_s:>7} req/s  p99 {p99_ms:>7} ms  errors {errors}  "
     "{requests_per_cpu_s:>7} req/CPU-s  edge/this {edge_ratio:>5}  per CPU-s {edge_ratio_cpu:>5}"
 )
 
@@ -73,19 +66,6 @@ def free_port() -> int:
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def make_files(root: Path) -> None:
-    """The objects of the bench under {root}/videos/."""
-    videos = root / "videos"
-    videos.mkdir(parents=True)
-    for name, size in SIZES.items():
-        (videos / f"{name}.{'m3u8' if size < 10_000 else 'mp4'}").write_bytes(os.urandom(size))
-    for number in range(LISTS):
-        (videos / f"v{number}.m3u8").write_bytes(os.urandom(2_000))
-    for number in range(MIXED_VIDEOS):
-        (videos / f"clip{number}.mp4").write_bytes(os.urandom(600_000 + 17_000 * number))
-        (videos / f"clip{number}.m3u8").write_bytes(os.urandom(1_800))
 
 
 # -- servers ---------------------------------------------------------------------------------------------------------
@@ -197,96 +177,19 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 # -- load ------------------------------------------------------------------------------------------------------------
 
 
-def path_of(size: str, peer: Peer) -> str:
-    token = sign(_PREFIX, expires_s=int(time.time()) + 3600, kid="k1", keys=KEYS)
-    lead = f"/t/{token}" if peer.signed else ""
-    if size == "mixed":
-        return f"{lead}{_PREFIX}"
-    size = size.removesuffix(EACH_NEW).removesuffix(OF_VIEWERS)
-    name = f"{size}.{'m3u8' if SIZES[size] < 10_000 else 'mp4'}"
-    return f"{lead}{_PREFIX}{name}"
-
-
-MIXED_LUA = """
-local base = "%s"
-local seed = 0
-math.randomseed(7)
-request = function()
-  local n = math.floor(%d * math.random() ^ 3)            -- a few clips are watched most
-  local r = math.random()
-  if r < 0.25 then return wrk.format("GET", base .. "clip" .. n .. ".m3u8") end
-  local path = base .. "clip" .. n .. ".mp4"
-  if r < 0.65 then return wrk.format("GET", path, {["Range"] = "bytes=0-149999"}) end   -- the start
-  local from = 150000 + 150000 * math.floor(3 * math.random())
-  return wrk.format("GET", path, {["Range"] = "bytes=" .. from .. "-" .. (from + 149999)})
-end
-"""
-
-
-VIEWERS_LUA = """
-local viewers = {%s}
-math.randomseed(7)
-request = function()
-  local viewer = viewers[math.random(#viewers)]
-  return viewer[1] .. math.random(0, %d) .. viewer[2]
-end
-"""
-
-
-def viewers_lua(peer: Peer) -> str:
-    """Requests as a terminator passes them on: any connection carries any viewer's. A viewer has a token and a header
-    block of its own, which it repeats; what it asks for is another thing each time.
-    """
-    rows: list[str] = []
-    for number in range(VIEWERS):
-        token = sign(_PREFIX, expires_s=int(time.time()) + 3600 + number, kid="k1", keys=KEYS)
-        lead = f"GET {f'/t/{token}' if peer.signed else ''}{_PREFIX}v"
-        fields = (
-            ".m3u8 HTTP/1.1",
-            "Host: edge.example",
-            f"User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_{number % 7} like Mac OS X) Version/17.{number % 10}",
-            "Accept: */*",
-            "Accept-Language: de-CH,de;q=0.9,en;q=0.8",
-            "Referer: https://site.example/",
-            f"X-Playback-Session-Id: {number:032x}",
-            "",
-            "",
-        )
-        tail = "\r\n".join(fields)
-        rows.append(f"{{{json.dumps(lead)}, {json.dumps(tail)}}}")
-    return VIEWERS_LUA % (", ".join(rows), LISTS - 1)
-
-
-EACH_NEW_LUA = """
-local n = 0
-request = function()
-  n = n + 1
-  return wrk.format("GET", nil, {["X-Request-Id"] = n})
-end
-"""
-
-
-def warm(port: int, size: str, peer: Peer) -> None:
+def warm(port: int, load: Workload, peer: Peer) -> None:
     """Fetch all there is twice, so that only hits are measured."""
-    base = f"http://127.0.0.1:{port}{path_of(size, peer)}"
-    names = [""] if size != "mixed" else [f"clip{n}.{kind}" for n in range(MIXED_VIDEOS) for kind in ("mp4", "m3u8")]
-    if size.endswith(OF_VIEWERS):
-        base, names = base.rpartition("/")[0] + "/", [f"v{n}.m3u8" for n in range(LISTS)]
-    for name in names * 2:
-        with urllib.request.urlopen(base + name, timeout=20) as answer:
+    for path in [*paths(load, signed=peer.signed)] * 2:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
             answer.read()
 
 
-def wrk(port: int, size: str, peer: Peer, *, pid: int, seconds: int, work: Path) -> Measured:
-    url = f"http://127.0.0.1:{port}{path_of(size, peer)}"
+def wrk(port: int, load: Workload, peer: Peer, *, pid: int, seconds: int, work: Path) -> Measured:
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
-    lua = MIXED_LUA % (path_of(size, peer), MIXED_VIDEOS) if size == "mixed" else ""
-    lua = EACH_NEW_LUA if size.endswith(EACH_NEW) else lua
-    lua = viewers_lua(peer) if size.endswith(OF_VIEWERS) else lua
-    if lua:
-        script = work / "requests.lua"
-        script.write_text(lua)
-        command += ["-s", str(script)]
+    if script := lua(load, signed=peer.signed):
+        (work / "requests.lua").write_text(script)
+        command += ["-s", str(work / "requests.lua")]
+    url = f"http://127.0.0.1:{port}{next(paths(load, signed=peer.signed))}"
     before = cpu_s(pid)
     done = subprocess.run(
         ["taskset", "-c", CLIENT_CORE, *command, url], capture_output=True, text=True, check=True, timeout=seconds + 60
@@ -323,7 +226,7 @@ def parse_wrk(text: str, *, cpu_s: float) -> Measured:
 
 
 def measure_pairs(
-    work: Path, size: str, peers: list[Peer], *, pairs: int, seconds: int, origin_port: int
+    work: Path, load: Workload, peers: list[Peer], *, pairs: int, seconds: int, origin_port: int
 ) -> dict[str, list[Measured]]:
     """Runs of every peer, taken in turns; all are up, those not measured are idle."""
     with contextlib.ExitStack() as stack:
@@ -336,13 +239,13 @@ def measure_pairs(
             process = peer.start(folder, origin_port, port)
             pids[peer.name] = process.pid
             stack.enter_context(running(process, port))
-            warm(port, size, peer)
-            wrk(port, size, peer, pid=process.pid, seconds=1, work=work)
+            warm(port, load, peer)
+            wrk(port, load, peer, pid=process.pid, seconds=1, work=work)
         found: dict[str, list[Measured]] = {peer.name: [] for peer in peers}
         for _ in range(pairs):
             for peer in peers:
                 port, pid = ports[peer.name], pids[peer.name]
-                found[peer.name].append(wrk(port, size, peer, pid=pid, seconds=seconds, work=work))
+                found[peer.name].append(wrk(port, load, peer, pid=pid, seconds=seconds, work=work))
         return found
 
 
@@ -352,13 +255,13 @@ def ratio(found: dict[str, list[Measured]], peer: Peer, figure: Callable[[Measur
     return round(statistics.median(figure(ours) / figure(theirs) for ours, theirs in pairs), 2)
 
 
-def report(size: str, found: dict[str, list[Measured]], peers: list[Peer]) -> list[dict[str, object]]:
+def report(load: Workload, found: dict[str, list[Measured]], peers: list[Peer]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for peer in peers:
         runs = found[peer.name]
         rows.append(
             {
-                "workload": size,
+                "workload": load.name,
                 "server": peer.name,
                 "requests_per_s": round(statistics.median(run.requests_per_s for run in runs)),
                 "p99_ms": round(statistics.median(run.p99_ms for run in runs), 2),
@@ -375,13 +278,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--sizes", default="2kB,2kB-viewers,2kB-new,200kB,1MB,mixed")
+    parser.add_argument("--sizes", default=",".join(ROWS))
     parser.add_argument("--all-peers", action="store_true", help="also varnish (if installed) and aiohttp files")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     for tool in ("nginx", "wrk", "taskset"):
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is needed: apt install nginx-light wrk util-linux")
+    loads = [workload(name) for name in options.sizes.split(",")]
     peers = [NGINX, EDGE]
     if options.all_peers:
         peers += [AIOHTTP] + ([VARNISH] if shutil.which("varnishd") else [])
@@ -391,11 +295,11 @@ def main() -> int:
         make_files(work / "files")
         origin_port = free_port()
         with running(start_origin(work, origin_port), origin_port):
-            for size in options.sizes.split(","):
+            for load in loads:
                 found = measure_pairs(
-                    work, size, peers, pairs=options.pairs, seconds=options.seconds, origin_port=origin_port
+                    work, load, peers, pairs=options.pairs, seconds=options.seconds, origin_port=origin_port
                 )
-                rows += (fresh := report(size, found, peers))
+                rows += (fresh := report(load, found, peers))
                 for row in fresh:
                     print(LINE.format(**row), flush=True)
     if options.json:
