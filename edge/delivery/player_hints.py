@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from urllib.parse import unquote
 
 from edge.delivery.access import Gatekeeper
 from edge.delivery.ask import Target, parse_target
 from edge.delivery.prefetcher import PrefetchOrder
-from edge.delivery.rules.cmcd import NO_CMCD, Cmcd, parse_cmcd, resolve
+from edge.delivery.rules.cmcd import MAX_CMCD_CHARS, NO_CMCD, Cmcd, parse_cmcd, resolve
 from edge.delivery.tally import Tally
 from foundation.errors import RequestError
 
@@ -33,9 +34,15 @@ class PlayerHints:
         self._task = asyncio.create_task(self._run())
 
     def take(self, target: bytes, cmcd: bytes) -> None:
-        """Of a fast hit: keep for later; when too much waits the oldest hint is lost."""
-        self._waiting.append((target, cmcd))
-        self._work.set()
+        """Of a fast hit: keep for later; when too much waits the oldest hint is lost.
+
+        Most players' fields tell of nothing that is acted on here: they are only counted.
+        """
+        if b"%" in cmcd or b"nor" in cmcd or b"su" in cmcd or b"bs" in cmcd:
+            self._waiting.append((target, cmcd))
+            self._work.set()
+        elif 0 < len(cmcd) <= MAX_CMCD_CHARS:
+            self._tally.cmcd_requests += 1
 
     async def _run(self) -> None:
         while True:
@@ -47,19 +54,25 @@ class PlayerHints:
                 await asyncio.sleep(0)  # between batches viewers come first
 
     def _read_one(self, raw_target: bytes, raw_cmcd: bytes) -> None:
-        try:
-            target = parse_target(raw_target.decode("latin-1"))
-        except RequestError:
-            return
-        self.act_on(target, parse_cmcd(unquote(raw_cmcd.decode("latin-1"))))
+        cmcd = parse_cmcd(unquote(raw_cmcd.decode("latin-1")))
+        self._count(cmcd)
+        if cmcd.next_objects:
+            with suppress(RequestError):
+                self._order_next(parse_target(raw_target.decode("latin-1")), cmcd)
 
     def act_on(self, target: Target, cmcd: Cmcd) -> None:
         """Count, and order what the player wants next as far as this request's own rights reach."""
-        if cmcd is NO_CMCD:
-            return
-        self._tally.cmcd_requests += 1
-        self._tally.cmcd_starting += cmcd.is_starting
-        self._tally.cmcd_starved += cmcd.was_starved
+        self._count(cmcd)
+        if cmcd.next_objects:
+            self._order_next(target, cmcd)
+
+    def _count(self, cmcd: Cmcd) -> None:
+        if cmcd is not NO_CMCD:
+            self._tally.cmcd_requests += 1
+            self._tally.cmcd_starting += cmcd.is_starting
+            self._tally.cmcd_starved += cmcd.was_starved
+
+    def _order_next(self, target: Target, cmcd: Cmcd) -> None:
         orders = [
             PrefetchOrder(path=path, span=wanted.span, group=cmcd.session)
             for wanted in cmcd.next_objects

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable
 
-import msgspec
-
 from edge.delivery.access import Grant
-from edge.delivery.lane.link import link_of
-from edge.delivery.lane.prepared_hit import MAX_FAST_BYTES, PreparedHit, Reply
+from edge.delivery.lane.link import LinkReport
+from edge.delivery.lane.prepared_hit import (
+    HEAD_ONLY,
+    MAX_FAST_BYTES,
+    NOT_MODIFIED,
+    WHOLE,
+    PreparedHit,
+    Reply,
+    Shape,
+)
 from edge.delivery.lane.repeats import Repeats
 from edge.delivery.lane.request_head import SLOW_LANE_FIELDS, HeaderBlock, HeadReader, split_cmcd
-from edge.delivery.rules import cache_status, cmsd
+from edge.delivery.rules import cache_status
 from edge.delivery.store.ram_tier import RamTier
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
@@ -22,7 +27,7 @@ from foundation.tokens.media import MediaTokenVerdict
 MAX_TARGETS = 100_000
 MAX_GRANTS = 65_536
 TOKEN_MARK = b"/t/"
-MAX_VARIANTS = 8
+MAX_VARIANTS = 10
 """Of one target, in the fast lane."""
 
 
@@ -47,7 +52,7 @@ class FastLane:
         self.repeats = Repeats(self._counts)
         tally.settle = self.repeats.settle
         self.clock = clock
-        self._name = name
+        self.name = name
         self._status_name = cache_status.member_name(name)
         self._cors_origin = cors_origin
         self.heads = HeadReader(slow_lane_fields=SLOW_LANE_FIELDS - ignored_fields, embedders=embedders)
@@ -55,10 +60,10 @@ class FastLane:
         self._grant = grant
         self._targets: dict[bytes, PreparedHit] = {}
         """By path and query as on the wire, without token and CMCD."""
-        self._grants: dict[bytes, tuple[bytes, float]] = {}
-        """Of tokens seen: (prefix, until); a copy of the gatekeeper's that needs no decoding."""
+        self._leads: dict[bytes, tuple[bytes, float]] = {}
+        """What requests with a good token begin with, `GET /t/{token}`: (the prefix it opens, until when)."""
         self.on_cmcd: Callable[[bytes, bytes], None] | None = None
-        """Given (target without CMCD, its text, still percent-encoded) of hits."""
+        """Given (target, CMCD's text, still percent-encoded) of hits."""
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -77,13 +82,20 @@ class FastLane:
         hit = PreparedHit(stored, cells, name=self._status_name, cors_origin=self._cors_origin, now_s=now_s)
         if len(self._targets) >= MAX_TARGETS:
             self.forget(next(iter(self._targets)).decode("latin-1"))
-        if stored.vary_names:  # variants of one target stand behind each other; asked for in turn
-            known = self._targets.get(target)
-            hit.next_variant = known if known is not None and known.depth < MAX_VARIANTS else None
-            hit.depth = hit.next_variant.depth + 1 if hit.next_variant is not None else 0
-        elif (replaced := self._targets.get(target)) is not None:
-            replaced.end()
+        self._put_before(hit, self._targets.get(target))
         self._targets[target] = hit
+
+    def _put_before(self, hit: PreparedHit, other: PreparedHit | None) -> None:
+        """Variants of one target stand behind each other, and are asked in turn; those that `hit` replaces end."""
+        hit.next_variant, last, held = None, hit, 1
+        while other is not None:
+            behind = other.next_variant
+            if hit.varies_on and not hit.is_same_variant(other) and held < MAX_VARIANTS:
+                last.next_variant, other.next_variant = other, None
+                last, held = other, held + 1
+            else:
+                other.end()
+            other = behind
 
     def forget(self, key: str) -> None:
         """What is stored of `key` has changed."""
@@ -94,14 +106,42 @@ class FastLane:
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
-    def answer(
-        self, line: bytes, block: HeaderBlock, transport: asyncio.BaseTransport | None, *, request: bytes
-    ) -> Reply | None:
+    def answer(self, line: bytes, block: HeaderBlock, link: LinkReport | None, *, request: bytes) -> Reply | None:
         """The reply to a plain GET or HEAD that is a fresh hit in memory; None for everything else.
 
-        `transport` is asked about the way to the player when the player speaks CMCD. `request`: the bytes that come
-        again when the request does, b"" if they are not to be remembered.
+        `block` is plain. `link` tells a player that speaks CMCD about its way. `request`: the bytes that come again
+        when the request does, b"" if they are not to be remembered.
         """
+        now_s = self.clock()
+        slash = line.find(b"/", 7)  # behind the token, if there is one
+        lead = self._leads.get(line[:slash])
+        if lead is not None and b"CMCD=" not in line:
+            is_get, cmcd, path = True, block.cmcd, line[slash:-9]
+            prefix, until_s = lead
+            if now_s >= until_s or not path.startswith(prefix) or (hit := self._targets.get(path)) is None:
+                return None
+        elif (found := self._find(line, block, now_s)) is not None:
+            is_get, cmcd, hit, until_s = found
+        else:
+            return None
+        if line[-9:] != b" HTTP/1.1" or (hit := hit.variant_for(block, now_s)) is None:
+            return None
+        if now_s >= hit.until_second_s:
+            hit.render(now_s)
+        shape = WHOLE if is_get and block.is_bare else _shape(hit, block, is_get=is_get)
+        if shape is None or (reply := hit.ready.get(shape) or self._make(hit, shape, now_s)) is None:
+            return None
+        reply.uses += 1  # of one that is not kept it has been counted already
+        if cmcd is not None:
+            return self._to_player(reply, line, cmcd, link, now_s)
+        if request:
+            self.repeats.remember(request, hit, reply, until_s=until_s)
+        return reply
+
+    def _find(
+        self, line: bytes, block: HeaderBlock, now_s: float
+    ) -> tuple[bool, bytes | None, PreparedHit, float] | None:
+        """(is it a GET, CMCD, the hit, until when it is open to who asks); None if there is none or it is not."""
         is_get = line[:4] == b"GET "
         if not is_get and line[:5] != b"HEAD ":
             return None
@@ -113,61 +153,41 @@ class FastLane:
             token, path = target[3:slash], target[slash:]
         if (hit := self._targets.get(path)) is None:
             return None
-        now_s = self.clock()
         until_s = self._open_until(hit, token, path, now_s)
-        if now_s >= until_s or (hit := hit.variant_for(block, now_s)) is None:
-            return None
-        if now_s >= hit.until_second_s:
-            hit.render(now_s)
-        reply = hit.whole() if is_get and block.is_bare else self._reply(hit, block, is_get=is_get)
-        if reply is None:
-            return None
-        self._count(reply)
-        if cmcd is not None:
-            if self.on_cmcd is not None:
-                self.on_cmcd(target, cmcd)
-            return self._with_cmsd(reply, transport)
-        if request:
-            self.repeats.remember(request, hit, reply, now_s=now_s, until_s=until_s)
-        return reply
+        return (is_get, cmcd, hit, until_s) if now_s < until_s else None
 
-    def _count(self, reply: Reply) -> None:
-        self._counts.hits += 1
-        self._counts.bytes += reply.size
-        for cell in reply.cells:
-            cell.entry.hits += 1
-
-    def _with_cmsd(self, reply: Reply, transport: asyncio.BaseTransport | None) -> Reply:
-        item = cmsd.dynamic(self._name, link_of(transport), response_delay_ms=0)
-        head = b"%bCMSD-Dynamic: %b\r\n\r\n" % (reply.head[:-2], item.encode("latin-1"))
-        return msgspec.structs.replace(reply, head=head)
-
-    def _open_until(self, hit: PreparedHit, token: bytes, target: bytes, now_s: float) -> float:
-        """Until when who shows this token, or none, may have the target; 0 for who may not: the slow lane says why."""
+    def _open_until(self, hit: PreparedHit, token: bytes, path: bytes, now_s: float) -> float:
+        """Until when who shows this token, or none, may have the path; 0 for who may not: the slow lane says why."""
         if not token:
             return 0.0 if hit.needs_token or self._require_token else math.inf
-        known = self._grants.get(token)
+        lead = b"GET " + TOKEN_MARK + token
+        known = self._leads.get(lead)
         if known is None or now_s >= known[1]:
-            grant = self._grant(token.decode("latin-1"), target.decode("latin-1").partition("?")[0])
+            grant = self._grant(token.decode("latin-1"), path.decode("latin-1").partition("?")[0])
             if not isinstance(grant, Grant):
                 return 0.0
-            if len(self._grants) >= MAX_GRANTS:
-                self._grants.clear()
-            known = self._grants[token] = (grant.prefix.encode("latin-1"), grant.until_s)
-        return known[1] if target.startswith(known[0]) else 0.0
+            if len(self._leads) >= MAX_GRANTS:
+                self._leads.clear()
+            known = self._leads[lead] = (grant.prefix.encode("latin-1"), grant.until_s)
+        return known[1] if path.startswith(known[0]) else 0.0
 
-    def _reply(self, hit: PreparedHit, block: HeaderBlock, *, is_get: bool) -> Reply | None:
-        if block.if_none_match is not None:
-            if not hit.etag or block.if_none_match != hit.etag:
-                return None  # lists, weak tags, `*`: the slow lane compares
-            self._counts.not_modified += 1
-            return hit.not_modified()
-        if not is_get:
-            return Reply(hit.head_200)
-        if block.range_spec is None:
-            return hit.whole()
-        if hit.is_coded:
-            return None  # ranges are of the plain bytes
-        if (part := hit.part(block.range_spec)) is not None:
-            self._counts.ranges += 1
-        return part
+    def _make(self, hit: PreparedHit, shape: Shape, now_s: float) -> Reply | None:
+        if (reply := hit.make(shape)) is not None:
+            self.repeats.keep(hit, shape, reply, now_s=now_s)
+        return reply
+
+    def _to_player(self, reply: Reply, line: bytes, cmcd: bytes, link: LinkReport | None, now_s: float) -> Reply:
+        if self.on_cmcd is not None:
+            self.on_cmcd(line.split(b" ")[1], cmcd)
+        return reply if link is None else reply.with_field(link.line(now_s))
+
+
+def _shape(hit: PreparedHit, block: HeaderBlock, *, is_get: bool) -> Shape | None:
+    """None for what the slow lane has to judge."""
+    if block.if_none_match is not None:  # lists, weak tags, `*`: the slow lane compares
+        return NOT_MODIFIED if hit.etag and block.if_none_match == hit.etag else None
+    if not is_get:
+        return HEAD_ONLY
+    if block.range_spec is None:
+        return WHOLE
+    return None if hit.is_coded else block.range_spec  # ranges are of the plain bytes

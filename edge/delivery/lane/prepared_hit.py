@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-import msgspec
 from multidict import CIMultiDict
 
 from edge.delivery import cors
@@ -23,19 +22,37 @@ MAX_FAST_BYTES = 8 << 20
 """Longer answers are streamed by the slow lane, slice by slice."""
 MAX_SPELLINGS = 64
 """Of the fields a response varies on, remembered with the variant they mean."""
+JOIN_BYTES = 16_384
+"""Bodies up to this are joined with their head into one buffer: one small copy is cheaper than a second buffer."""
+WHOLE, HEAD_ONLY, NOT_MODIFIED = 0, 1, 2
+Shape = RangeSpec | int
+"""Of an answer: a range of the body, or one of these."""
 _PER_ANSWER = frozenset({"age", "cache-status", "content-length", "content-range"})
 
 
-class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What to write: the head, then the body's buffers, `size` bytes in all, out of `cells`."""
+class Reply:
+    """What to write: the head, then the body's buffers, `size` bytes in all, out of `cells`. Whoever uses it adds 1."""
 
-    head: bytes
-    body: tuple[bytes | memoryview, ...] = ()
-    size: int = 0
-    cells: tuple[Cell, ...] = ()
+    __slots__ = ("body", "buffers", "cells", "head", "is_kept", "size", "status", "uses", "wire")
 
-    def joined(self) -> bytes:
-        return self.head + self.body[0] if len(self.body) == 1 else b"".join((self.head, *self.body))
+    def __init__(
+        self, status: int, head: bytes, body: tuple[bytes | memoryview, ...] = (), cells: tuple[Cell, ...] = ()
+    ) -> None:
+        self.status = status
+        self.head = head
+        self.body = body
+        self.cells = cells
+        self.size = sum(map(len, body))
+        self.uses = 0
+        self.is_kept = False
+        """For the second: its uses are counted later."""
+        self.buffers = [head, *body]
+        self.wire = b"".join(self.buffers) if self.size <= JOIN_BYTES else b""
+        """Head and body in one, if short."""
+
+    def with_field(self, line: bytes) -> Reply:
+        """The same with one more header field, for one request; `line` has its line end."""
+        return Reply(self.status, b"%b%b\r\n" % (self.head[:-2], line), self.body)
 
 
 class Ending(Protocol):
@@ -51,13 +68,10 @@ class PreparedHit:
         "_base_200",
         "_base_206",
         "_base_304",
-        "_is_one_slice",
         "_name",
         "_tail",
         "_variants",
-        "_whole",
         "cells",
-        "depth",
         "descendants",
         "etag",
         "fresh_until_s",
@@ -65,6 +79,7 @@ class PreparedHit:
         "is_coded",
         "needs_token",
         "next_variant",
+        "ready",
         "stored",
         "until_second_s",
         "varies_on",
@@ -73,9 +88,8 @@ class PreparedHit:
     def __init__(self, stored: StoredResponse, cells: Cells, *, name: str, cors_origin: str, now_s: float) -> None:
         self.stored = stored
         self.cells = cells
-        self._is_one_slice = stored.slices == 1
-        self._whole: Reply | None = None
-        """This second's answer out of one slice, if it was asked for."""
+        self.ready: dict[Shape, Reply] = {}
+        """This second's answers, as far as they were asked for and are kept."""
         self.varies_on = stored.vary_names
         self._variants: dict[tuple[FieldLine, ...], PreparedHit] = {}
         """By the fields it varies on as requests had them: this one or one behind it."""
@@ -85,8 +99,6 @@ class PreparedHit:
         self.is_coded = is_coded(stored.body_id)
         self.needs_token = stored.headers.get(ACCESS_FIELD, "").strip().lower() == "signed"
         self.next_variant: PreparedHit | None = None
-        self.depth = 0
-        """How many variants stand behind this one."""
         self.descendants: list[Ending] = []
         """Made of this second's answers."""
         self._base_200 = self._base(CIMultiDict(), cors_origin, now_s)
@@ -111,13 +123,17 @@ class PreparedHit:
         """Bring Age and ttl up to this second; to be called when `until_second_s` has come."""
         self.until_second_s = float(int(now_s) + 1)
         self.descendants.clear()
-        self._whole = None
+        self.ready.clear()
         stored = self.stored
         line = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s))
         upstream = stored.headers.getall("Cache-Status", ())
         status = ", ".join([*upstream, line])
         self._tail = f"Age: {int(stored.age_s(now_s))}\r\nCache-Status: {status}\r\n\r\n".encode()
         self.head_200 = b"%bContent-Length: %d\r\n%b" % (self._base_200, stored.total, self._tail)
+
+    def is_same_variant(self, other: PreparedHit) -> bool:
+        mine, its = self.stored, other.stored
+        return mine.vary_names == its.vary_names and mine.vary_values == its.vary_values
 
     def variant_for(self, block: HeaderBlock, now_s: float) -> PreparedHit | None:
         """The fresh variant, this or one behind it, for the request's Vary-listed fields."""
@@ -141,26 +157,25 @@ class PreparedHit:
     def end(self) -> None:
         """What is stored has changed: whoever still refers to this must not serve it."""
         self.fresh_until_s = 0.0
-        self._whole = None
+        self.ready.clear()
         for made in self.descendants:
             made.until_s = 0.0
 
-    def whole(self) -> Reply | None:
-        """200 with the whole body; None when a slice is not in memory."""
-        if self._is_one_slice:
-            if (cell := self.cells.get(0)) is None:
-                return None
-            if self._whole is None or self._whole.cells[0] is not cell:
-                self._whole = Reply(self.head_200, (cell.data,), self.stored.total, (cell,))
-            return self._whole
+    def make(self, shape: Shape) -> Reply | None:
+        """This second's answer of that shape; None for a range that is not satisfiable or a slice not in memory."""
+        if isinstance(shape, RangeSpec):
+            return self._part(shape)
+        if shape == HEAD_ONLY:
+            return Reply(200, self.head_200)
+        if shape == NOT_MODIFIED:
+            return Reply(304, self._base_304 + self._tail)
         cells = tuple(map(self.cells.get, range(self.stored.slices)))
         if None in cells:
             return None
         held = cast(tuple[Cell, ...], cells)
-        return Reply(self.head_200, tuple([cell.data for cell in held]), self.stored.total, held)
+        return Reply(200, self.head_200, tuple([cell.data for cell in held]), held)
 
-    def part(self, spec: RangeSpec) -> Reply | None:
-        """206 for one range; None when it is not satisfiable or a slice is not in memory."""
+    def _part(self, spec: RangeSpec) -> Reply | None:
         stored = self.stored
         spans = satisfiable((spec,), stored.total)
         if not spans:
@@ -184,7 +199,4 @@ class PreparedHit:
             stop - start,
             self._tail,
         )
-        return Reply(head, tuple(body), stop - start, tuple(cells))
-
-    def not_modified(self) -> Reply:
-        return Reply(self._base_304 + self._tail)
+        return Reply(206, head, tuple(body), tuple(cells))

@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from edge.delivery.lane.fast_lane import FastLane
-from edge.delivery.lane.prepared_hit import Reply
-from edge.delivery.lane.repeats import JOIN_BYTES
+from edge.delivery.lane.link import LinkReport
+from edge.delivery.lane.prepared_hit import JOIN_BYTES, Reply
 from edge.delivery.lane.request_head import MAX_HEAD_BYTES, Framing, HeaderBlock
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class EdgeProtocol(asyncio.Protocol):
         "_inner",
         "_known_blocks",
         "_lane",
+        "_link",
         "_make_inner",
         "_reading_paused",
         "_repeats",
@@ -70,6 +71,7 @@ class EdgeProtocol(asyncio.Protocol):
         self._make_inner = make_inner
         self._inner: RequestHandler | None = None
         self._transport: asyncio.Transport | None = None
+        self._link: LinkReport | None = None
         self._buffer = b""
         self._busy = False
         self._sticky = False
@@ -89,6 +91,7 @@ class EdgeProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self._link = LinkReport(self._transport, name=self._lane.name)
         if not self._server.add(self):
             self.abort()
 
@@ -127,30 +130,41 @@ class EdgeProtocol(asyncio.Protocol):
             and self._clock() < repeat.until_s
             and self._transport is not None
         ):
-            repeat.uses += 1
+            reply = repeat.reply
+            reply.uses += 1
             self.last_active_s = self._server.now_s
-            if repeat.whole:
-                self._transport.write(repeat.whole)
+            if reply.wire:
+                self._transport.write(reply.wire)
             else:
-                self._transport.writelines(repeat.buffers)
+                self._transport.writelines(reply.buffers)
         else:
             self._process(data)
 
     # -- heads -------------------------------------------------------------------------------------------------------
 
     def _process(self, data: bytes) -> None:
-        """Most often one request whose header block has been here before: then its first line is all that is new."""
+        """Most often one whole request, whose header block came before: then its first line is all that is new."""
         line_end = data.find(b"\r\n")
-        block = self._known_blocks.get(data[line_end + 2 :])
-        if block is not None and (reply := self._answer(data[:line_end], block, data)) is not None:
+        fields = data[line_end + 2 :]
+        block = self._known_blocks.get(fields)
+        if block is None and data.find(b"\r\n\r\n") == len(data) - 4:
+            block = self._heads.read(fields)
+        if (
+            block is not None
+            and block.is_plain
+            and (reply := self._lane.answer(data[:line_end], block, self._link, request=data)) is not None
+        ):
             self.head_since_s = None
             self._buffer = b""
             self._write_one(reply)
         else:
-            self._process_each(data)
+            self._process_each(data, block)
 
-    def _process_each(self, data: bytes) -> None:
-        """Answer or hand over the requests in `data` until one has to wait for more bytes, aiohttp or the client."""
+    def _process_each(self, data: bytes, block: HeaderBlock | None) -> None:
+        """Answer or hand over the requests in `data` until one has to wait for more bytes, aiohttp or the client.
+
+        `block` is of the first request, if it has been read already.
+        """
         answers: list[bytes | memoryview] = []
         size = 0
         is_alone = True
@@ -163,13 +177,15 @@ class EdgeProtocol(asyncio.Protocol):
             self.head_since_s = None
             line_end = data.find(b"\r\n")
             line = data[:line_end]
-            block = self._heads.block(data[line_end + 2 : end + 4])
+            block = block or self._heads.block(data[line_end + 2 : end + 4])
             is_alone = is_alone and end + 4 == len(data)
-            reply = self._answer(line, block, data if is_alone else b"")
+            request = data if is_alone else b""
+            reply = self._lane.answer(line, block, self._link, request=request) if block.is_plain else None
             if reply is None:
                 self._write(answers, size)
                 self._hand_over(data, line, end + 4, block)
                 return
+            block = None
             answers.append(reply.head)
             answers += reply.body
             size += reply.size
@@ -182,19 +198,14 @@ class EdgeProtocol(asyncio.Protocol):
         self._write(answers, size)
         self._buffer = data
 
-    def _answer(self, line: bytes, block: HeaderBlock, request: bytes) -> Reply | None:
-        if not block.is_plain or line[-9:] != b" HTTP/1.1":
-            return None
-        return self._lane.answer(line, block, self._transport, request=request)
-
     def _write_one(self, reply: Reply) -> None:
         if self._transport is None:
             return
         self.last_active_s = self._server.now_s
-        if reply.size <= JOIN_BYTES:
-            self._transport.write(reply.joined())
+        if reply.wire:
+            self._transport.write(reply.wire)
         else:
-            self._transport.writelines([reply.head, *reply.body])
+            self._transport.writelines(reply.buffers)
 
     def _write(self, answers: list[bytes | memoryview], body_bytes: int) -> None:
         """Pipelined requests are answered in one go."""

@@ -1,48 +1,32 @@
-"""Answers by the exact bytes of a request: who asks the same again within the second gets the same bytes.
+"""What was answered in this second, for who asks the same again within it.
 
-Age, ttl and Date-like things are whole seconds, so between two turns of the second the answer to a request head cannot
-differ, unless what is stored changes, and then its repeats are ended (`PreparedHit.end`). Everything that decides about
-a request (fields, token, range, variant) is in its bytes, so equal bytes need no second look at them.
+Age, ttl and Date-like things are whole seconds, so between two turns of the second the answer to a request cannot
+differ, unless what is stored changes, and then it is ended (`PreparedHit.end`). Answers are kept by hit, for the whole
+and for each range; and by the exact bytes of a request: everything that decides about it (fields, token, range,
+variant) is in its bytes, so equal bytes need no second look at them.
 """
 
 from __future__ import annotations
 
-from edge.delivery.lane.prepared_hit import PreparedHit, Reply
+from edge.delivery.lane.prepared_hit import PreparedHit, Reply, Shape
 from edge.delivery.tally import FastCounts
 
 MAX_REPEATS = 2_048
 """Distinct requests remembered in one second: what remembering may cost is bounded where no request comes twice."""
 MAX_REQUEST_BYTES = 2_048
+MAX_REPLIES = 16_384
 MAX_ANSWER_BYTES = 64 << 20
-"""Of all answers remembered; most are slices that the RAM tier holds anyway."""
-JOIN_BYTES = 16_384
-"""Bodies up to this are joined with their head into one buffer: one small copy is cheaper than a second buffer."""
+"""Of all answers kept; most are slices that the RAM tier holds anyway."""
 
 
 class Repeat:
-    """What a request was answered. Whoever sends it again adds 1 to `uses`."""
+    """What a request was answered. Whoever sends it again adds 1 to the reply's uses."""
 
-    __slots__ = ("buffers", "is_not_modified", "is_range", "reply", "until_s", "uses", "whole")
+    __slots__ = ("reply", "until_s")
 
-    def __init__(self, reply: Reply, *, until_s: float, is_range: bool, is_not_modified: bool) -> None:
+    def __init__(self, reply: Reply, *, until_s: float) -> None:
         self.reply = reply
         self.until_s = until_s
-        self.uses = 0
-        self.is_range = is_range
-        self.is_not_modified = is_not_modified
-        self.whole = reply.joined() if reply.size <= JOIN_BYTES else b""
-        """Head and body in one, if short."""
-        self.buffers = [reply.head, *reply.body]
-
-    def settle(self, counts: FastCounts) -> None:
-        """Add the uses to the counts, and to what eviction knows of the slices."""
-        uses, self.uses = self.uses, 0
-        counts.hits += uses
-        counts.bytes += uses * self.reply.size
-        counts.ranges += uses * self.is_range
-        counts.not_modified += uses * self.is_not_modified
-        for cell in self.reply.cells:
-            cell.entry.hits += uses
 
 
 class Repeats:
@@ -50,38 +34,59 @@ class Repeats:
         self.known: dict[bytes, Repeat] = {}
         """By request head. Never replaced: connections look up here directly."""
         self._counts = counts
+        self._replies: list[Reply] = []
+        self._hits: list[PreparedHit] = []
         self._bytes = 0
         self._until_s = 0.0
 
-    def remember(self, request: bytes, hit: PreparedHit, reply: Reply, *, now_s: float, until_s: float) -> None:
-        """`reply` answers `request` until `until_s`, or the end of this second, or the end of the hit."""
+    def keep(self, hit: PreparedHit, shape: Shape, reply: Reply, *, now_s: float) -> None:
+        """`hit` has the answer ready for the rest of this second; its uses are counted when somebody wants to know."""
         if now_s >= self._until_s:
             self.clear()
             self._until_s = float(int(now_s) + 1)
-        if (
-            len(request) > MAX_REQUEST_BYTES
-            or len(self.known) >= MAX_REPEATS
-            or self._bytes + reply.size > MAX_ANSWER_BYTES
-        ):
+        if len(self._replies) >= MAX_REPLIES or self._bytes + reply.size > MAX_ANSWER_BYTES:
+            reply.uses = 1
+            self._count(reply)
             return
-        repeat = Repeat(
-            reply,
-            until_s=min(until_s, hit.until_second_s, hit.fresh_until_s),
-            is_range=reply.head.startswith(b"HTTP/1.1 206"),
-            is_not_modified=reply.head.startswith(b"HTTP/1.1 304"),
-        )
+        reply.is_kept = True
         self._bytes += reply.size
+        self._replies.append(reply)
+        if not hit.ready:
+            self._hits.append(hit)
+        hit.ready[shape] = reply
+
+    def remember(self, request: bytes, hit: PreparedHit, reply: Reply, *, until_s: float) -> None:
+        """`reply` answers `request` until `until_s`, or the end of this second, or the end of the hit."""
+        if not reply.is_kept or len(request) > MAX_REQUEST_BYTES or len(self.known) >= MAX_REPEATS:
+            return
+        repeat = Repeat(reply, until_s=min(until_s, hit.until_second_s, hit.fresh_until_s))
         self.known[request] = repeat
         hit.descendants.append(repeat)
 
     def settle(self) -> None:
         """Bring the counts up to date."""
-        for repeat in self.known.values():
-            if repeat.uses:
-                repeat.settle(self._counts)
+        for reply in self._replies:
+            if reply.uses:
+                self._count(reply)
+
+    def _count(self, reply: Reply) -> None:
+        """Add the uses to the counts, and to what eviction knows of the slices."""
+        uses, reply.uses = reply.uses, 0
+        self._counts.hits += uses
+        self._counts.bytes += uses * reply.size
+        if reply.status == 206:
+            self._counts.ranges += uses
+        elif reply.status == 304:
+            self._counts.not_modified += uses
+        for cell in reply.cells:
+            cell.entry.hits += uses
 
     def clear(self) -> None:
-        """Forget all, once a second at least: what is remembered holds on to slices that may be evicted."""
+        """Forget all, once a second at least: what is kept holds on to slices that may be evicted."""
         self.settle()
         self.known.clear()
+        self._replies.clear()
+        for hit in self._hits:
+            hit.ready.clear()
+        self._hits.clear()
         self._bytes = 0

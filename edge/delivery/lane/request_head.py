@@ -12,6 +12,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from edge.delivery.rules.byte_range import RangeSpec, parse_range
+from edge.delivery.rules.content_coding import accepted
 from edge.delivery.rules.hotlink import may_embed
 from edge.delivery.rules.vary import VaryNames, VaryValues, vary_values
 
@@ -24,10 +25,13 @@ MAX_LINES_OF_A_NAME = 1_024
 """A field that is another one each time (a request's id) must not push out those that come again."""
 MAX_LINE_BYTES = 512
 MAX_NAMES = 1_024
-HARMLESS, HOST, TELLING = 0, 1, 2
-"""Weights of a field line: a block that weighs as much as one Host has nothing in it that decides about the request."""
-FieldLine = tuple[bytes, bytes, int]
-"""Name in lower case, value, weight."""
+HARMLESS, HOST, ACCEPTED, TELLING = 0, 1, 1 << 16, 1 << 32
+"""Weights of a field line: what weighs as much as a Host, with or without one Accept-Encoding, has nothing in it that
+decides about the request but its variant. No head has 1 << 16 lines."""
+_WEIGHTS = {b"host": HOST, b"accept-encoding": ACCEPTED}
+_WEIGHTS_OF_BARE = frozenset({HOST, HOST + ACCEPTED})
+FieldLine = tuple[bytes, bytes, int, RangeSpec | None]
+"""Name in lower case, value (of Accept-Encoding in normal form), weight, and the range if it is one Range."""
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _VALUE_BYTES = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))
 _LENGTH = re.compile(rb"[0-9]{1,15}")
@@ -37,7 +41,7 @@ SLOW_LANE_FIELDS = frozenset(
 )
 """Only the slow lane understands these."""
 _ONCE_OR_OPAQUE = frozenset({b"host", b"content-length", b"transfer-encoding"})
-_ONCE_IN_FAST_LANE = frozenset({b"range", b"if-none-match", b"connection"})
+_ONCE_IN_FAST_LANE = frozenset({b"range", b"if-none-match", b"connection", b"accept-encoding"})
 _CMCD = frozenset({b"cmcd-request", b"cmcd-object", b"cmcd-status", b"cmcd-session"})
 _SOURCES = frozenset({b"referer", b"origin"})
 _JUDGED = _ONCE_OR_OPAQUE | _ONCE_IN_FAST_LANE | _CMCD | {b"upgrade"}
@@ -73,7 +77,7 @@ class HeaderBlock(msgspec.Struct, gc=False, eq=False):
 
     def sources(self) -> list[str]:
         """The pages the request names as its own."""
-        return [value.decode("latin-1") for name, value, _ in self.fields if name in _SOURCES]
+        return [value.decode("latin-1") for name, value, *_ in self.fields if name in _SOURCES]
 
     def lines_of(self, names: VaryNames) -> tuple[FieldLine, ...]:
         """The fields of these names, as they came. Remembers one answer: it is nearly always Accept-Encoding."""
@@ -85,7 +89,7 @@ class HeaderBlock(msgspec.Struct, gc=False, eq=False):
     def vary_values(self, names: VaryNames) -> VaryValues:
         """The normalised values of the fields a response varies on."""
         headers = CIMultiDict(
-            (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value, _ in self.fields
+            (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value, *_ in self.fields
         )  # as aiohttp reads them
         return vary_values(names, headers)
 
@@ -126,9 +130,10 @@ class HeadReader:
         self._names: dict[bytes, _Name] = {}
 
     def block(self, block: bytes) -> HeaderBlock:
-        return self.known.get(block) or self._read(block)
+        return self.known.get(block) or self.read(block)
 
-    def _read(self, block: bytes) -> HeaderBlock:
+    def read(self, block: bytes) -> HeaderBlock:
+        """One that is not known."""
         lines = block.split(b"\r\n")
         if lines.pop() or lines.pop():
             return OPAQUE
@@ -142,7 +147,7 @@ class HeadReader:
                     return OPAQUE
             weight += field[2]
             fields.append(field)
-        read = _bare(tuple(fields)) if weight == HOST else self._judge(fields)
+        read = _bare(tuple(fields)) if weight in _WEIGHTS_OF_BARE else self._judge(fields)
         if is_known and len(block) <= MAX_BLOCK_BYTES and read is not OPAQUE:
             if len(self.known) >= MAX_BLOCKS:
                 self.known.clear()
@@ -161,7 +166,8 @@ class HeadReader:
         name = self._names.get(told) or self._read_name(told)
         if name is None or not colon or value.translate(None, _VALUE_BYTES):
             return None
-        field = name.lower, value.strip(b" \t"), name.weight
+        value = accepted([value.decode("latin-1")]).encode() if name.weight == ACCEPTED else value.strip(b" \t")
+        field = name.lower, value, name.weight, _single_range(value) if name.lower == b"range" else None
         if name.lines < MAX_LINES_OF_A_NAME and len(line) <= MAX_LINE_BYTES:
             if len(self._lines) >= MAX_LINES:
                 self._lines.clear()
@@ -174,7 +180,7 @@ class HeadReader:
         if _NAME.fullmatch(told) is None:
             return None
         lower = told.lower()
-        weight = HOST if lower == b"host" else TELLING if lower in self._telling else HARMLESS
+        weight = _WEIGHTS.get(lower, TELLING if lower in self._telling else HARMLESS)
         name = _Name(lower, weight)
         if len(self._names) < MAX_NAMES:
             self._names[told] = name
@@ -186,44 +192,43 @@ def _bare(fields: tuple[FieldLine, ...]) -> HeaderBlock:
 
 
 def _judge(fields: tuple[FieldLine, ...], slow_lane_fields: frozenset[bytes]) -> HeaderBlock:
-    found = {name: value for name, value, _ in fields}
+    telling = [field for field in fields if field[2]]
+    found = {field[0]: field for field in telling}
     names = found.keys()
     is_plain = b"host" in found and names.isdisjoint(slow_lane_fields)
-    if len(found) < len(fields):
-        twice = {name for name in names if sum(name == other for other, *_ in fields) > 1}
+    if len(found) < len(telling):
+        twice = {name for name in names if sum(name == other for other, *_ in telling) > 1}
         if not twice.isdisjoint(_ONCE_OR_OPAQUE):
             return OPAQUE
         is_plain = is_plain and twice.isdisjoint(_ONCE_IN_FAST_LANE)
     framing, body_bytes = _framing(found)
     if framing is Framing.OPAQUE:
         return OPAQUE
-    spec = _single_range(found.get(b"range"))
+    spec = found[b"range"][3] if b"range" in found else None
     is_plain = (
         is_plain
         and framing is Framing.AT_HEAD
-        and (b"connection" not in found or found[b"connection"].lower() == b"keep-alive")
+        and (b"connection" not in found or found[b"connection"][1].lower() == b"keep-alive")
         and (spec is not None or b"range" not in found)
     )
-    cmcd = None if names.isdisjoint(_CMCD) else b",".join(found[name] for name in sorted(_CMCD & names))
-    none_match = found.get(b"if-none-match")
+    cmcd = b",".join([field[1] for field in telling if field[0] in _CMCD])
+    none_match = found[b"if-none-match"][1] if b"if-none-match" in found else None
     is_bare = is_plain and spec is None and none_match is None
     return HeaderBlock(framing, body_bytes, is_plain, is_bare, spec, none_match, cmcd or None, fields)
 
 
-def _framing(found: dict[bytes, bytes]) -> tuple[Framing, int]:
+def _framing(found: dict[bytes, FieldLine]) -> tuple[Framing, int]:
     if b"transfer-encoding" in found or b"upgrade" in found:
         return Framing.OPAQUE, 0
-    length = found.get(b"content-length")
-    if length is None:
+    if b"content-length" not in found:
         return Framing.AT_HEAD, 0
+    length = found[b"content-length"][1]
     if not _LENGTH.fullmatch(length):
         return Framing.OPAQUE, 0
     return (Framing.BY_LENGTH, int(length)) if int(length) else (Framing.AT_HEAD, 0)
 
 
-def _single_range(value: bytes | None) -> RangeSpec | None:
-    if value is None:
-        return None
+def _single_range(value: bytes) -> RangeSpec | None:
     specs = parse_range(value.decode("latin-1"))
     return specs[0] if specs is not None and len(specs) == 1 else None
 

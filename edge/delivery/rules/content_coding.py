@@ -10,6 +10,10 @@ from edge.delivery.rules.cache_control import parse_directives
 from edge.delivery.rules.preconditions import entity_tag
 
 CODING = "gzip"
+CODINGS = ("gzip", "br", "zstd")
+"""Asked for at the origin; who takes only others gets the plain bytes."""
+_SAME = {"x-gzip": "gzip"}
+"""RFC 9110 section 8.4.1.3."""
 MIN_BYTES = 512
 """Shorter text fits the packet it goes in either way."""
 _TYPES = frozenset(
@@ -40,12 +44,24 @@ def is_codable(headers: CIMultiDict[str], *, status: int, total: int, max_bytes:
 
 def takes_gzip(lines: Sequence[str]) -> bool:
     """Whether the Accept-Encoding lines allow gzip and do not like the plain bytes better."""
+    return CODING in accepted(lines)
+
+
+def accepted(lines: Sequence[str]) -> str:
+    """Accept-Encoding in normal form: the codings that matter which it allows and likes no less than the plain bytes.
+
+    Always in the same order and without weights, so that a thousand spellings are a handful of variants; whatever is
+    answered to the normal form is acceptable to who sent the spelling. The normal form of a normal form is itself.
+    """
     weights: dict[str, float] = {}
     for member in ",".join(lines).split(","):
         coding, _, parameter = member.partition(";")
-        weights[coding.strip(" \t").lower()] = _weight(parameter)
-    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
-    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+        name = coding.strip(" \t").lower()
+        weights[_SAME.get(name, name)] = _weight(parameter)
+    others, plain = weights.get("*", 0.0), weights.get("identity", 0.0)
+    taken = [coding for coding in CODINGS if 0 < weights.get(coding, others) >= plain]
+    refuses_plain = plain <= 0 and ("identity" in weights or ("*" in weights and others <= 0))
+    return ", ".join([*taken, "identity;q=0"] if refuses_plain else taken or ["identity"])
 
 
 def _weight(parameter: str) -> float:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 
@@ -34,6 +35,12 @@ _KEY = re.compile(r"[a-z*][a-z0-9_\-.*]*")
 _NUMBER = re.compile(r"-?(?:[0-9]{1,12}\.[0-9]{1,3}|[0-9]{1,15})(?![0-9.])")
 _TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
+_SIMPLE_MEMBER = re.compile(
+    r"([a-z*][a-z0-9_\-.*]*)"
+    r"(?:=(?:(-?[0-9]{1,15})|\"([\x20\x21\x23-\x5b\x5d-\x7e]*)\"|([A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*)))?"
+    r"(?:(,)[ \t]*|\Z)"
+)
+_NO_PARAMETERS: Mapping[str, Bare] = MappingProxyType({})
 _BYTES = re.compile(r":([A-Za-z0-9+/=]*):")
 
 
@@ -76,6 +83,8 @@ class _Reader:
 
 def parse_dictionary(text: str) -> dict[str, Item] | None:
     """Members of a Dictionary (the last of a repeated key wins); {} for an empty field; None if it is not one."""
+    if (simple := _simple_dictionary(text)) is not None:
+        return simple
     reader = _reader(text)
     try:
         return None if reader is None else _dictionary(reader) if reader.text else {}
@@ -94,6 +103,28 @@ def parse_list(text: str) -> list[Item] | None:
 
 def _reader(text: str) -> _Reader | None:
     return None if len(text) > MAX_FIELD_CHARS else _Reader(text.strip(" "))
+
+
+def _simple_dictionary(text: str) -> dict[str, Item] | None:
+    """Members that are bare words, whole numbers, plain strings or tokens, without parameters: most of what players
+    send, and a fifth of the time. None where anything else comes up, faults too.
+    """
+    members: dict[str, Item] = {}
+    at, last = 0, len(text)
+    if last > MAX_FIELD_CHARS:
+        return None
+    while at < last:
+        found = _SIMPLE_MEMBER.match(text, at)
+        if found is None:
+            return None
+        key, number, string, token, comma = found.groups()
+        at = found.end()
+        if bool(comma) is (at == last):  # nothing behind a comma, or something behind none
+            return None
+        value = int(number) if number else string if string is not None else Token(token) if token else True
+        members.pop(key, None)
+        members[key] = Item(value, _NO_PARAMETERS)
+    return members or None
 
 
 def _dictionary(reader: _Reader) -> dict[str, Item]:

@@ -6,11 +6,13 @@ import re
 
 from multidict import CIMultiDict
 
+from edge.delivery.rules.content_coding import accepted
+
 VaryNames = tuple[str, ...]
 VaryValues = tuple[str | None, ...]
 
 _SPACES = re.compile(r"[ \t]+")
-_CASELESS = frozenset({"accept-encoding", "accept-language", "accept-charset"})
+_CASELESS = frozenset({"accept-language", "accept-charset"})
 
 
 def vary_names(response: CIMultiDict[str]) -> VaryNames | None:
@@ -35,6 +37,8 @@ def _normal(name: str, lines: list[str] | tuple[()]) -> str | None:
     """Lines joined, white space around commas removed: differences that carry no meaning share one variant."""
     if not lines:
         return None
+    if name == "accept-encoding":
+        return accepted(lines)
     members = (_SPACES.sub(" ", member.strip(" \t")) for member in ",".join(lines).split(","))
     text = ",".join(member for member in members if member)
     text = text.encode("utf-8", "backslashreplace").decode()  # bytes that are no text must not break what is stored

@@ -21,6 +21,7 @@ from edge.delivery.ask import Ask
 from edge.delivery.decision import SERVER_ERRORS, StaleCause, stale_allowed
 from edge.delivery.errors import DeliveryError, OriginBroke, OriginFailed
 from edge.delivery.rules.byte_range import parse_range
+from edge.delivery.rules.content_coding import accepted
 from edge.delivery.rules.field_filter import CONDITIONS, end_to_end
 from edge.delivery.rules.storability import Refusal
 from edge.delivery.rules.vary import vary_values
@@ -257,9 +258,13 @@ class Fetcher:
     def origin_headers(self, headers: CIMultiDict[str], *, conditions: bool = False) -> CIMultiDict[str]:
         """End-to-end request fields as the origin gets them: no CMCD, our key, our place in CDN-Loop.
 
-        The client's conditions and ranges stay only where the answer is for this client alone.
+        Accept-Encoding is in its normal form: what is answered to it is kept for all its spellings. The client's
+        conditions and ranges stay only where the answer is for this client alone.
         """
-        return self.sign(end_to_end(headers, without=_NEVER_FORWARDED if conditions else CONDITIONS | _NEVER_FORWARDED))
+        kept = end_to_end(headers, without=_NEVER_FORWARDED if conditions else CONDITIONS | _NEVER_FORWARDED)
+        if "Accept-Encoding" in kept:
+            kept["Accept-Encoding"] = accepted(kept.getall("Accept-Encoding"))
+        return self.sign(kept)
 
     def sign(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         headers["CDN-Loop"] = ", ".join([*headers.popall("CDN-Loop", ()), self._settings.name])

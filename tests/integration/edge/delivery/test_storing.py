@@ -167,9 +167,30 @@ async def test_variants_live_side_by_side(edge):
 
 async def test_vary_values_are_compared_in_normal_form(edge):
     edge.origin.script = lambda asked: Reply(headers={**FRESH, "Vary": "accept-encoding"}, body=b"x")
-    for value in ("gzip, br", "gzip,br", "gzip ,  BR"):
+    for value in ("gzip, br", "gzip,br", "gzip ,  BR", "br;q=0.9, gzip;q=0.5", "deflate, br, x-gzip"):
         await edge.get("/a", accept_encoding=value)
     assert len(edge.origin.asked) == 1
+    assert edge.origin.asked[0].headers["Accept-Encoding"] == "gzip, br"
+
+
+async def test_a_thousand_spellings_of_accept_encoding_are_a_handful_of_variants(edge):
+    def script(asked):
+        wish = asked.headers["Accept-Encoding"]
+        return Reply(headers={**FRESH, "Vary": "Accept-Encoding", "X-Wish": wish}, body=wish.encode())
+
+    edge.origin.script = script
+    rest = ("deflate", "compress", "x-mine")
+    for number in range(300):
+        gzip, br = ("gzip", "x-gzip", "GZIP;q=0.9")[number % 3], ("br", "br;q=0")[number % 2]
+        got = await edge.get("/a.m3u8", accept_encoding=f"{rest[number % 3]};q=0.{number}, {br}, {gzip}")
+        assert got.body == (b"gzip" if "q=0" in br else b"gzip, br")
+    async with edge.client() as client:
+        await client.send(
+            b"GET /a.m3u8 HTTP/1.1\r\nHost: e\r\nAccept-Encoding: gzip;q=0.5\r\nAccept-Encoding: identity\r\n\r\n"
+        )
+        assert (await client.read()).body == b"identity"
+    assert len(edge.origin.asked) == 3
+    assert edge.delivery.tally.fast.hits > 290
 
 
 async def test_the_service_key_goes_to_the_origin_and_the_viewers_does_not(open_edge):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from multidict import CIMultiDict
 
-from edge.delivery.rules.content_coding import coded, is_codable, takes_gzip, with_vary
+from edge.delivery.rules.content_coding import accepted, coded, is_codable, takes_gzip, with_vary
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,27 @@ def test_who_takes_gzip(text, takes):
 def test_weights_may_stand_in_several_lines():
     assert takes_gzip(["br", "gzip;q=0.3"])
     assert not takes_gzip([])
+
+
+@pytest.mark.parametrize(
+    ("lines", "normal"),
+    [
+        (["gzip, deflate, br, zstd"], "gzip, br, zstd"),
+        (["zstd;q=0.1 , BR", "x-gzip"], "gzip, br, zstd"),
+        (["br;q=1.0, gzip;q=0.8, *;q=0.1"], "gzip, br, zstd"),
+        (["*, br;q=0"], "gzip, zstd"),
+        (["deflate"], "identity"),
+        ([""], "identity"),
+        (["identity, gzip;q=0.5"], "identity"),
+        (["gzip, identity;q=0"], "gzip, identity;q=0"),
+        (["*;q=0, br"], "br, identity;q=0"),
+        (["identity;q=0.5, *;q=0"], "identity"),
+        (["*;q=0"], "identity;q=0"),
+    ],
+)
+def test_spellings_of_one_wish_have_one_normal_form(lines, normal):
+    assert accepted(lines) == normal
+    assert accepted([normal]) == normal
 
 
 @pytest.mark.parametrize(

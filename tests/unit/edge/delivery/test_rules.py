@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -106,6 +106,30 @@ def test_lists_are_read_and_the_empty_ones_are_empty():
     assert [item.value for item in parse_list('"a", b;x=1, (c d)') or ()][:2] == ["a", "b"]
     assert parse_list("") == []
     assert parse_dictionary("") == {}
+
+
+_member = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["a", "su", "*x", "A", "b.c", ""]),
+    st.sampled_from(
+        ["", "=1", "=-5", "=1.5", "=t", '="s"', '="a,b"', '="\\""', "=?0", "=", "=()", "=tok/en:x", ";p", "=1;q=2"]
+    ),
+    st.sampled_from([",", ", ", ",\t", "", " ,", ",,"]),
+)
+
+
+@given(st.lists(_member, max_size=5).map("".join))
+@settings(max_examples=400, deadline=None)
+@example("a=1,")
+@example("a,a=2,b,a")
+def test_the_short_way_to_a_dictionary_leads_to_the_same(text):
+    """Parameters at the end of what is parsed force the long way."""
+    short, long = parse_dictionary(text), parse_dictionary(f"{text};zz")
+    if not text or short is None or long is None:
+        assert not text or short is long
+        return
+    assert list(short) == list(long)
+    assert all((type(short[k].value), short[k].value) == (type(long[k].value), long[k].value) for k in long)
     assert parse_list("a,,b") is None
 
 
