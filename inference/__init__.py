@@ -5,9 +5,9 @@
 
 1. `feed/taste.py`: a viewer is a few decayed sums of the vectors watched and skipped.
 2. `feed/sources.py`: candidates from several sources, each with a reason (taste, item-to-item, trending, fresh ...).
-3. `feed/eligibility.py`: seen, blocked, region, age, visibility are masks over the columns.
+3. `visible` in there: seen, blocked, private, hidden are masks over the columns; `feed/pools.py`: what is eligible.
 4. `feed/features.py` -> `feed/ranker.py`: one ONNX call predicts the watch-time quantile and actions.
-5. `feed/diversity.py`: creator caps, then a windowed determinantal point process.
+5. `feed/diversity.py`: creator and sound caps, and less of what is like the last videos.
 6. `feed/exploration.py`: reserved slots for new videos, with a quota and a receipt.
 7. `feed/recommender.py` puts 2-6 in one synchronous, CPU-bound call.
 """

@@ -10,8 +10,8 @@ import numpy as np
 from inference.feed.columns import FeedColumns
 from inference.feed.model import FeedModel
 from inference.feed.row_index import RowIndex
-from inference.feed.space_columns import SpaceColumns
-from inference.feed.taste import Taste, Vector, rebuilt
+from inference.feed.space_columns import SpaceColumns, taste_in
+from inference.feed.taste import Taste, Vector
 
 
 class Spaces:
@@ -69,10 +69,4 @@ class Spaces:
         if taste.space == space:
             return taste
         parts = self._open.get(space)
-        if parts is None:
-            return Taste(space=space)
-        columns = parts[0]
-        rows = np.array([columns.row_of.get(int(video_id), -1) for video_id in taste.recent_ids], np.int64)
-        known = (rows >= 0) & columns.has_vector[rows]
-        vectors = columns.vector[np.maximum(rows, 0)].astype(np.float32)
-        return rebuilt(taste, space=space, vectors=vectors, known=known)
+        return Taste(space=space) if parts is None else taste_in(parts[0], taste)

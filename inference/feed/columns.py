@@ -21,7 +21,7 @@ from inference.feed.taste import DIMENSIONS
 MAX_HASHTAGS = 6
 FAST_HALF_LIFE_S = 300.0
 SLOW_HALF_LIFE_S = 7200.0
-POPULAR_HALF_LIFE_S = 3 * 86_400.0
+POPULAR_HALF_LIFE_S = 5 * 86_400.0
 
 _SCHEMA: dict[str, tuple[str, tuple[int, ...]]] = {
     "video_id": ("i8", ()),

@@ -40,6 +40,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     popularity: float = 0.0
     popularity_gate: float = 0.0
     """Added popularity weight, divided by 1 + number of liked videos."""
+    cold_quantile: float = 4.0
+    """For who has liked nothing yet: worth of a video's mean watch quantile beside its popularity, a z-score."""
     finish: float = 0.1
     like: float = 0.3
     share: float = 0.3

@@ -39,7 +39,7 @@ class Policy:
     diversity: DiversityPolicy = field(default_factory=DiversityPolicy)
     exploration: ExplorationPolicy = field(default_factory=ExplorationPolicy)
     diversified: int = 24
-    """Places ordered by the determinantal process; the rest waits for the next re-rank in score order."""
+    """Places ordered by quality and difference; the rest waits for the next re-rank in score order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +132,9 @@ class Recommender:
         self, x: Scores, state: ViewerState, found: Candidates, query: NDArray[np.float32] | None
     ) -> tuple[Scores, bool]:
         """(n,) finite. Without any liked video popularity and chosen interests decide: models know nothing yet."""
-        if query is None:
-            return _cold(x), False
         weights = self.model.weights
+        if query is None:
+            return _cold(x, weights), False
         blend = _blend(x, found, state, weights)
         if not weights.ranker:
             return blend, False
@@ -196,15 +196,16 @@ _WITHOUT_RANKER = Weights(query_cosine=1.0, item_to_item=1.0, popularity=0.1, po
 _COLUMN = {name: number for number, name in enumerate(NAMES)}
 
 
-def _cold(x: Scores) -> Scores:
-    """Recent popularity here, chosen interests first, followed creators, and away from what was skipped."""
+def _cold(x: Scores, weights: Weights) -> Scores:
+    """Recent popularity here, watched well by who saw it, chosen interests first, followed creators, and away from
+    what was skipped."""
     away = x[:, _COLUMN["dislike_cosine_4"]]
     score: Scores = (
         x[:, _COLUMN["popularity"]]
         + 2.0 * x[:, _COLUMN["interest_match"]]
         + 1.0 * x[:, _COLUMN["followed"]]
         + 0.3 * x[:, _COLUMN["same_region"]]
-        + x[:, _COLUMN["quantile_posterior"]]
+        + weights.cold_quantile * x[:, _COLUMN["quantile_posterior"]]
         - 1.5 * np.maximum(away, 0.0)
     ).astype(np.float32)
     return score

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inference.errors import ModelDamaged
 from inference.feed.columns import FeedColumns, NewVideo
 from inference.feed.space import LearnedSpace
-from inference.feed.taste import DIMENSIONS
+from inference.feed.taste import DIMENSIONS, Taste, rebuilt
 
 _CHUNK = 4096
 
@@ -89,3 +89,14 @@ class SpaceColumns(FeedColumns):
             has_vector = np.zeros(capacity, bool)
             has_vector[: self._placed] = self._has_vector[: self._placed]
             self._vector, self._has_vector = vector, has_vector
+
+
+def taste_in(columns: FeedColumns, taste: Taste) -> Taste:
+    """The taste itself, or, when it is of another space than the columns, rebuilt from the videos it last liked that
+    are here."""
+    if taste.space == columns.space:
+        return taste
+    rows = np.array([columns.row_of.get(int(video_id), -1) for video_id in taste.recent_ids], np.int64)
+    known = (rows >= 0) & columns.has_vector[rows]
+    vectors = columns.vector[np.maximum(rows, 0)].astype(np.float32)
+    return rebuilt(taste, space=columns.space, vectors=vectors, known=known)

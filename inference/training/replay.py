@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,9 +20,9 @@ from inference.feed.outcome import Outcome
 from inference.feed.pools import PoolPolicy, Pools, make_pools
 from inference.feed.recommender import Policy, Recommender
 from inference.feed.row_index import RowIndex
+from inference.feed.space_columns import SpaceColumns, taste_in
 from inference.feed.taste import Taste, updated
 from inference.feed.viewer import ViewerState
-from inference.training.impressions import ImpressionLog
 from inference.training.paired import Paired, paired_over_groups
 
 LIKED, NEUTRAL, SKIPPED = 1, 0, -1
@@ -42,7 +42,13 @@ class Interactions:
 
     def between(self, start: float, end: float) -> Interactions:
         """The part between two shares of the log."""
-        part = slice(int(start * len(self)), int(end * len(self)))
+        return self._part(slice(int(start * len(self)), int(end * len(self))))
+
+    def before(self, now_s: float) -> Interactions:
+        """The past of a moment."""
+        return self._part(slice(0, int(np.searchsorted(self.at_s, now_s))))
+
+    def _part(self, part: slice) -> Interactions:
         return Interactions(
             viewer=self.viewer[part], item=self.item[part], at_s=self.at_s[part], verdict=self.verdict[part]
         )
@@ -132,6 +138,10 @@ OUTCOMES = {
 }
 
 
+CONTENT = "replay"
+"""Space of the vectors that a replay's catalogue carries."""
+
+
 class ServingPredictor:
     """The recommender a PoP runs, over a catalogue of items without media. Item i has video id i + 1."""
 
@@ -145,33 +155,42 @@ class ServingPredictor:
         refresh: Callable[[float], FeedModel | None] = lambda now_s: None,
         pools_every_s: float = 300.0,
     ) -> None:
-        """vectors (n, 256): unit rows, or zero for an item without one. `refresh` may give a newer model at a time."""
-        self.columns = FeedColumns(space="replay")
-        self.recommender = Recommender(self.columns, RowIndex(self.columns), model=model, policy=policy)
+        """vectors (n, 256): unit rows, or zero for an item without one. `refresh` may give a newer model at a time:
+        vectors are swapped at once, a taste follows when its viewer comes next, as at a PoP."""
+        self.catalogue = FeedColumns(space=CONTENT)
+        self._policy = policy
         self._refresh = refresh
         self._pools: Pools | None = None
         self._pools_every_s = pools_every_s
         self._rng = np.random.default_rng(0)
-        self._states: dict[int, ViewerState] = {}
+        self._tastes: dict[int, Taste] = {}
         self._met: dict[int, set[int]] = {}
         for item, vector in enumerate(vectors):
             known = vector if vector.any() else None
-            self.columns.put(
+            self.catalogue.put(
                 NewVideo(video_id=item + 1, creator_id=item + 1, published_s=start_s, duration_s=60, vector=known)
             )
+        self.recommender = self._serving(model)
+
+    def _serving(self, model: FeedModel) -> Recommender:
+        columns = self.catalogue if model.space is None else SpaceColumns(self.catalogue, model.space)
+        return Recommender(columns, RowIndex(columns), model=model, policy=self._policy)
+
+    def taste(self, viewer: int) -> Taste:
+        columns = self.recommender.columns
+        known = self._tastes.get(viewer)
+        return Taste(space=columns.space) if known is None else taste_in(columns, known)
 
     def state(self, viewer: int) -> ViewerState:
-        state = self._states.get(viewer)
-        if state is None:
-            state = self._states[viewer] = ViewerState(taste=Taste(space="replay"))
-        return replace(state, seen_ids=np.array(sorted(self._met.get(viewer, ())), np.int64))
+        met = np.array(sorted(self._met.get(viewer, ())), np.int64)
+        return ViewerState(taste=self.taste(viewer), seen_ids=met)
 
     def pools(self, now_s: float) -> Pools:
         if self._pools is None or now_s - self._pools.made_at_s >= self._pools_every_s:
             newer = self._refresh(now_s)
             if newer is not None:
-                self.recommender.model = newer
-            self._pools = make_pools(self.columns, now_s=now_s, policy=PoolPolicy(list_length=400))
+                self.recommender = self._serving(newer)
+            self._pools = make_pools(self.catalogue, now_s=now_s, policy=PoolPolicy(list_length=400))
         return self._pools
 
     def top(self, viewer: int, k: int, *, now_s: float) -> list[int]:
@@ -179,52 +198,11 @@ class ServingPredictor:
         return [pick.video_id - 1 for pick in ranked.picks]
 
     def learn(self, viewer: int, item: int, verdict: int, *, now_s: float) -> None:
-        row = self.columns.row_of[item + 1]
-        outcome = OUTCOMES[verdict]
-        self.columns.record(row, outcome, now_s=now_s)
-        vector = self.columns.vector[row].astype(np.float32) if self.columns.has_vector[row] else None
-        state = self._states.get(viewer) or ViewerState(taste=Taste(space="replay"))
-        taste = updated(
-            state.taste, vector=vector, outcome=outcome, video_id=item + 1, creator_id=item + 1, now_s=now_s
+        columns, outcome = self.recommender.columns, OUTCOMES[verdict]
+        row = columns.row_of[item + 1]
+        self.catalogue.record(row, outcome, now_s=now_s)
+        vector = columns.vector[row].astype(np.float32) if columns.has_vector[row] else None
+        self._tastes[viewer] = updated(
+            self.taste(viewer), vector=vector, outcome=outcome, video_id=item + 1, creator_id=item + 1, now_s=now_s
         )
-        self._states[viewer] = replace(state, taste=taste)
         self._met.setdefault(viewer, set()).add(item + 1)
-
-
-class TrainingReplay(ServingPredictor):
-    """Logs, at each moment with something liked, the liked candidates and a sample of the others: a ranker's data."""
-
-    def __init__(
-        self,
-        model: FeedModel,
-        vectors: NDArray[np.float32],
-        *,
-        policy: Policy,
-        start_s: float,
-        negatives: int = 30,
-        seed: int = 1,
-    ) -> None:
-        super().__init__(model, vectors, policy=policy, start_s=start_s)
-        self.log = ImpressionLog()
-        self._negatives = negatives
-        self._sample = np.random.default_rng(seed)
-
-    def teach(self, events: Interactions) -> None:
-        """Run through `events`, logging before learning."""
-        for viewer, positions in events.moments():
-            now_s = float(events.at_s[positions[0]])
-            liked = events.item[positions[events.verdict[positions] == LIKED]] + 1
-            if len(liked):
-                self._log(viewer, liked, events.item[positions] + 1, now_s)
-            for _, item, at_s, verdict in _rows(events, positions):
-                self.learn(viewer, item, verdict, now_s=at_s)
-
-    def _log(self, viewer: int, liked: NDArray[np.int64], met: NDArray[np.int64], now_s: float) -> None:
-        ids, x = self.recommender.candidates(self.pools(now_s), self.state(viewer), now_s=now_s)
-        right = np.flatnonzero(np.isin(ids, liked))
-        others = np.flatnonzero(~np.isin(ids, met))
-        others = self._sample.choice(others, size=min(self._negatives, len(others)), replace=False)
-        for at, quantile in [*((at, 1.0) for at in right.tolist()), *((at, 0.0) for at in others.tolist())]:
-            self.log.add(
-                x[at], quantile=quantile, liked=False, shared=False, finished=False, skipped=False, group=viewer
-            )

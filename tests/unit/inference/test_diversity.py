@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,3 +62,18 @@ def test_a_near_duplicate_of_the_best_waits() -> None:
 def test_without_vectors_the_order_is_by_score() -> None:
     scores = np.array([0.1, 3.0, 2.0], np.float32)
     assert run(scores, np.zeros((3, 256), np.float32), np.arange(1, 4), 3).tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("within", [0.15, 0.4])
+def test_two_kinds_take_turns_however_small_the_cosines_of_a_kind_are(within: float) -> None:
+    axes = np.eye(256, dtype=np.float32)
+    kind = np.array([0] * 12 + [1] * 12 + [2, 3, 4])
+    vectors = np.sqrt(within) * axes[kind] + np.sqrt(1 - within) * axes[5 + np.arange(27)]  # cosine of a kind: within
+    scores = np.where(kind == 0, 1.0, np.where(kind == 1, 0.9, -2.0)).astype(np.float32)
+    shown = {"shown_vectors": vectors[[0, 0, 0]], "shown_creators": [0] * 3, "shown_sounds": [0] * 3}
+    order = run(scores, vectors, np.arange(1, 28), 16, **shown)
+    assert kind[order[:2]].tolist() == [1, 1], "three of kind 0 were just seen"
+    for start in range(8):
+        window = kind[order[start : start + 8]].tolist()
+        assert abs(window.count(0) - window.count(1)) <= 2
+        assert window.count(0) + window.count(1) >= 7, "the others are much worse"
