@@ -178,10 +178,12 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def warm(port: int, load: Workload, peer: Peer) -> None:
-    """Fetch all there is twice, so that only hits are measured."""
+    """Fetch all there is twice, by who takes gzip and by who does not, so that only hits are measured."""
     for path in [*paths(load, signed=peer.signed)] * 2:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
-            answer.read()
+        for coding in ("identity", "gzip"):
+            asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept-Encoding": coding})
+            with urllib.request.urlopen(asked, timeout=20) as answer:
+                answer.read()
 
 
 def wrk(port: int, load: Workload, peer: Peer, *, pid: int, seconds: int, work: Path) -> Measured:

@@ -6,6 +6,7 @@ Hits of the fast lane hand their CMCD over unread; it is read here, behind the a
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ from foundation.errors import RequestError
 
 MAX_WAITING = 1024
 BATCH = 64
+_QUOTED = re.compile(rb'"[^"\\]*"')
+_COUNTED = (b"su", b"bs")
 Order = Callable[[Sequence[PrefetchOrder]], None]
 
 
@@ -36,13 +39,16 @@ class PlayerHints:
     def take(self, target: bytes, cmcd: bytes) -> None:
         """Of a fast hit: keep for later; when too much waits the oldest hint is lost.
 
-        Most players' fields tell of nothing that is acted on here: they are only counted.
+        Most fields name no next object and have nothing but words where it matters: they are counted at once.
         """
-        if b"%" in cmcd or b"nor" in cmcd or b"su" in cmcd or b"bs" in cmcd:
+        words = frozenset(_QUOTED.sub(b"", cmcd).split(b",")) if len(cmcd) <= MAX_CMCD_CHARS else frozenset()
+        if b"%" in cmcd or b"nor" in cmcd or any(key in cmcd and key not in words for key in _COUNTED):
             self._waiting.append((target, cmcd))
             self._work.set()
-        elif 0 < len(cmcd) <= MAX_CMCD_CHARS:
+        elif words:
             self._tally.cmcd_requests += 1
+            self._tally.cmcd_starting += b"su" in words
+            self._tally.cmcd_starved += b"bs" in words
 
     async def _run(self) -> None:
         while True:

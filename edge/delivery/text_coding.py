@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edge.delivery.ask import Ask
 from edge.delivery.rules import content_coding
-from edge.delivery.rules.vary import vary_values
+from edge.delivery.rules.vary import TAKES_GZIP, vary_values
 from edge.delivery.store.shelves import Shelves, coded_id
 from edge.delivery.store.stored_response import StoredResponse
 from edge.delivery.tally import Tally
@@ -54,7 +54,8 @@ class TextCoder:
             max_bytes=min(self._max_bytes, stored.layout.prefix_bytes),
         ):
             return View(stored)
-        names = tuple(sorted({*stored.vary_names, "accept-encoding"}))
+        told = "accept-encoding" in stored.vary_names
+        names = stored.vary_names if told else (*stored.vary_names, TAKES_GZIP)
         varied = content_coding.with_vary(headers)
         plain = with_changes(
             stored, vary_names=names, vary_values=vary_values(names, ask.headers), fields=tuple(varied.items())

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from edge.delivery.rules.byte_range import RangeSpec, parse_range
 from edge.delivery.rules.content_coding import accepted
 from edge.delivery.rules.hotlink import may_embed
-from edge.delivery.rules.vary import VaryNames, VaryValues, vary_values
+from edge.delivery.rules.vary import VaryNames, VaryValues, field_of, vary_values
 
 MAX_HEAD_BYTES = 32_768
 MAX_BLOCKS = 8_192
@@ -82,7 +82,7 @@ class HeaderBlock(msgspec.Struct, gc=False, eq=False):
     def lines_of(self, names: VaryNames) -> tuple[FieldLine, ...]:
         """The fields of these names, as they came. Remembers one answer: it is nearly always Accept-Encoding."""
         if self.asked_of != names:
-            wanted = {name.encode("latin-1") for name in names}
+            wanted = {field_of(name).encode("latin-1") for name in names}
             self.asked_of, self.asked = names, tuple([field for field in self.fields if field[0] in wanted])
         return self.asked
 

@@ -76,3 +76,16 @@ async def test_an_urgent_miss_goes_before_prefetches_and_steady_viewers(open_edg
     gate.set()
     await asyncio.gather(first, *waiting)
     assert order[1:] == ["/start", "/steady", "/ahead"]
+
+
+async def test_hits_count_starts_and_stalls_however_they_are_told(edge):
+    edge.origin.script = lambda asked: Reply(headers={"Cache-Control": "max-age=100"}, body=b"x")
+    await edge.get("/v.mp4")
+    told = ["bl=100,su", "su", "bs,su=?1", "bl=1", "su=?0", " su ", 'cid="su,bs"', "bs", 'cid="a\\"b",su']
+    for text in told:
+        await edge.get("/v.mp4", cmcd_request=text)
+        await edge.get("/v.mp4?" + cmcd(text))
+    tally = edge.delivery.tally
+    await edge.until(lambda: tally.cmcd_requests == 2 * len(told))
+    assert tally.fast.hits == 2 * len(told)
+    assert (tally.cmcd_starting, tally.cmcd_starved) == (2 * 5, 2 * 2)
