@@ -1,9 +1,31 @@
-"""Ending tasks that must end."""
+"""Tasks that must go on until they are done, and ending tasks that must end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from foundation.errors import PopreelError
+
+_log = logging.getLogger(__name__)
+_AGAIN_AFTER_S = 1.0
+
+
+async def until_done(name: str, run: Callable[[], Awaitable[object]]) -> None:
+    """Run a duty, again whenever it fails.
+
+    Most duties never end; what is done once (rows for videos from before an index) ends when it has succeeded.
+    """
+    while True:
+        try:
+            await run()
+            return
+        except (PopreelError, OSError) as err:
+            _log.warning("duty interrupted", extra={"event": "duty_interrupted", "duty": name, "cause": repr(err)})
+        except Exception:
+            _log.exception("duty broke, starting it again", extra={"event": "duty_broke", "duty": name})
+        await asyncio.sleep(_AGAIN_AFTER_S)
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:

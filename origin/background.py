@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
-import asyncpg
 
-from foundation.errors import PopreelError
 from foundation.ids import UserId
 from foundation.stores.outbox import LOG_CHANNEL, LogConsumer, Relay, trim_log
 from foundation.stores.postgres import Shards
-from foundation.tasks import end_tasks
+from foundation.tasks import end_tasks, until_done
 from foundation.tokens.access import Revoked
 from origin.accounts.account_store import AccountStore
 from origin.accounts.bot_job import BotJob
@@ -35,7 +32,6 @@ from origin.shards import keep_map_fresh
 from origin.stores import Stores, own_pools
 from origin.uploads.collect import UploadCollector
 
-_log = logging.getLogger(__name__)
 _HOUR_S = 3600.0
 
 
@@ -47,7 +43,7 @@ async def background(stores: Stores, settings: OriginSettings, *, revoked: Revok
         own_pools(stores, settings) as own,
     ):
         tasks = [
-            asyncio.create_task(_until_done(name, run))
+            asyncio.create_task(until_done(name, run))
             for name, run in _duties(stores.shards, own, settings, session, revoked)
         ]
         try:
@@ -86,19 +82,6 @@ def _duties(
         ("bot scores", bots.run),
         ("partitions", lambda: _maintain(stores, settings)),
     ]
-
-
-async def _until_done(name: str, run: Callable[[], Awaitable[object]]) -> None:
-    """Most duties never end; what is done once (rows for videos from before an index) ends when it has succeeded."""
-    while True:
-        try:
-            await run()
-            return
-        except (PopreelError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as err:
-            _log.warning("duty interrupted", extra={"event": "duty_interrupted", "duty": name, "cause": str(err)})
-        except Exception:
-            _log.exception("duty broke, starting it again", extra={"event": "duty_broke", "duty": name})
-        await asyncio.sleep(1)
 
 
 async def follow_revocations(stores: Stores, revoked: Revoked) -> None:

@@ -20,10 +20,7 @@ from foundation.wire.pops import PurgeRequest
 from origin.accounts.account_store import USER_CHANGED
 from origin.accounts.avatar import avatar_tag
 from origin.captions.caption_store import CAPTIONS_CHANGED
-from origin.lifecycle.announcements import (
-    CATALOGUE_TOMBSTONE,
-    VIDEO_DELETED,
-)
+from origin.lifecycle.announcements import CATALOGUE_TOMBSTONE, VIDEO_ACCESS, VIDEO_DELETED
 from origin.media.answers import caption_tag
 
 _log = logging.getLogger(__name__)
@@ -33,12 +30,13 @@ USER_ERASED = "user.erased"
 NOTIFY = "notify"
 STREAM = "pr:events"
 _STREAM_LENGTH = 1_000_000
+_OUTDATES_VIDEO = (VIDEO_DELETED, VIDEO_ACCESS, CATALOGUE_TOMBSTONE)
 
 Payload = dict[str, Any]
 
 
 class Purger:
-    """Tells the control plane to purge what a deleted or withdrawn video left in caches."""
+    """Tells the control plane to purge what videos, captions and people of before left in caches."""
 
     def __init__(self, session: aiohttp.ClientSession, *, url: str, key: Secret) -> None:
         self._session = session
@@ -47,7 +45,7 @@ class Purger:
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Raises Unavailable: the log position stays, the orders are sent again later (purging twice is harmless)."""
-        found = [f"video-{record.key}" for record in records if record.topic in (VIDEO_DELETED, CATALOGUE_TOMBSTONE)]
+        found = [f"video-{record.key}" for record in records if record.topic in _OUTDATES_VIDEO]
         found += [f"user-{record.key}" for record in records if record.topic == USER_ERASED]
         found += [avatar_tag(UserId(int(record.key))) for record in records if _outdates_avatar(record)]
         found += [caption_tag(int(record.key)) for record in records if record.topic == CAPTIONS_CHANGED]

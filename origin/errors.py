@@ -1,10 +1,10 @@
 """The origin's errors, leaves of `foundation.errors`.
 
-BadInput         TooYoung
+BadInput         DurationRefused
 Conflict         UsernameTaken, UploadIncomplete, UploadClosed, StateConflict, SoundNotReady, Yourself
 NotFound         UnknownVideo, UnknownUser, UnknownComment, UnknownSound
 Gone             UploadExpired
-Forbidden        NotYours, Blocked, AccountBanned, TeenRestricted, RemixRefused
+Forbidden        TooYoung, NotYours, Blocked, AccountBanned, CommentsClosed, RemixRefused
 TooLarge         FileTooLarge
 TooManyRequests  QuotaExceeded, TooFast
 Unauthenticated  WrongPassword, RefreshRefused

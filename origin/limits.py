@@ -6,11 +6,13 @@ Headers follow draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy: "likes";
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
 from foundation.ids import UserId
+from foundation.stores.errors import HotStateUnavailable
 from foundation.stores.valkey import RateLimiter, Verdict
 from origin.errors import QuotaExceeded, TooFast
 from origin.settings import TierLimits
@@ -56,8 +58,16 @@ class Limits:
         _note(request, what, verdict)
         return verdict
 
-    async def give_back(self, *, what: str, user_id: UserId) -> None:
-        await self._limiter.give_back(what=what, who=str(user_id), now_s=self._clock_s())
+    @asynccontextmanager
+    async def counted(self, request: web.Request, *, what: str, user_id: UserId, tier: str) -> AsyncIterator[None]:
+        """As `daily` around what is counted: if that fails, it was none. Raises QuotaExceeded."""
+        await self.daily(request, what=what, user_id=user_id, tier=tier)
+        try:
+            yield
+        except BaseException:
+            with suppress(HotStateUnavailable):
+                await self._limiter.give_back(what=what, who=str(user_id), now_s=self._clock_s())
+            raise
 
     async def action(self, request: web.Request, *, user_id: UserId) -> None:
         """One mutating request of a user. Raises TooFast."""

@@ -1,18 +1,8 @@
-"""The origin's own metrics."""
+"""The metrics of a packager worker."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-
-class OriginMetrics:
-    """What the API process counts."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.events = Counter(
-            "origin_watch_events_total", "Watch events received from PoPs.", ["outcome"], registry=registry
-        )
-        self.outbox_waiting = Gauge("origin_outbox_records", "Outbox records not relayed yet.", registry=registry)
 
 
 class WorkerMetrics:

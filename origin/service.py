@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from redis.exceptions import RedisError
 
 from foundation.http.endpoint import mount
 from foundation.http.guard import TokenGuard
 from foundation.http.server import new_app, run_service
+from foundation.stores.errors import HotStateUnavailable
 from foundation.tokens.access import Revoked
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
@@ -152,7 +154,11 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             clock_s=stores.clock_s,
             allow_internal_users=settings.allow_internal_users,
         ),
-        BotRoutes(shards=shards, job=BotJob(shards, every_s=settings.bot_score_every_s, clock_s=stores.clock_s)),
+        BotRoutes(
+            shards=shards,
+            job=BotJob(shards, every_s=settings.bot_score_every_s, clock_s=stores.clock_s),
+            audit=audit,
+        ),
         AvatarRoutes(accounts=accounts, access=access, objects=stores.objects, pictures=Pictures(), limits=limits),
         UploadRoutes(
             uploads=uploads,
@@ -224,7 +230,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         EventRoutes(events=EventStore(shards, keep_days=settings.event_days), clock_s=stores.clock_s),
         ViewerHistoryRoutes(shards=shards),
         RelationRoutes(shards),
-        MediaRoutes(videos=videos, objects=stores.objects, access=media, service_keys=settings.service_keys),
+        MediaRoutes(videos=videos, objects=stores.objects, access=media),
     ]
 
 
@@ -242,7 +248,10 @@ async def _ready(stores: Stores) -> None:
     """Ready when the control database, Valkey and the bucket answer."""
     async with stores.shards.control() as connection:
         await connection.fetchval("select 1")
-    await stores.valkey.ping()
+    try:
+        await stores.valkey.ping()
+    except RedisError as err:
+        raise HotStateUnavailable("Valkey does not answer") from err
     await stores.objects.ensure_bucket()
 
 

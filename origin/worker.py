@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from foundation.http.server import new_app, run_service
 from foundation.stores.job_queue import JobQueue, RetryPolicy
-from foundation.tasks import end_tasks
+from foundation.tasks import end_tasks, until_done
 from foundation.telemetry.metrics import new_registry
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
@@ -50,11 +50,14 @@ async def compose(settings: OriginSettings, *, encoder: Package = package) -> As
                 embedder=embedder, videos=videos, objects=stores.objects, shards=stores.shards, pool=pool
             )
             runner = _runner(settings, stores, metrics, videos, embedding, encoder)
-            tasks = [asyncio.create_task(listener.run()) for listener in stores.listeners.values()]
-            tasks.append(asyncio.create_task(keep_map_fresh(stores.shards)))
-            tasks.append(asyncio.create_task(runner.run()))
+            duties: dict[str, Callable[[], Awaitable[None]]] = {
+                **{f"listen {name}": listener.run for name, listener in stores.listeners.items()},
+                "shard map": lambda: keep_map_fresh(stores.shards),
+                "jobs": runner.run,
+            }
+            tasks = [asyncio.create_task(until_done(name, run)) for name, run in duties.items()]
             try:
-                yield new_app("worker", ready=lambda: _ready(stores, tasks[-1]), registry=registry)
+                yield new_app("worker", ready=lambda: _ready(stores), registry=registry)
             finally:
                 await end_tasks(tasks)
 
@@ -120,9 +123,7 @@ def _runner(
     )
 
 
-async def _ready(stores: Stores, running: asyncio.Task[None]) -> None:
-    if running.done():
-        running.result()
+async def _ready(stores: Stores) -> None:
     async with stores.shards.control() as connection:
         await connection.fetchval("select 1")
 

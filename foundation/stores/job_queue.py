@@ -1,8 +1,9 @@
 """Jobs in Postgres: enqueued in the transaction of the change that causes them, claimed with SKIP LOCKED and a lease.
 
 A job that raises is tried again with exponential backoff up to `max_attempts`; one whose worker vanished comes back
-when its lease ends and is given up after `max_lost`. Given up means state `failed`: kept for the operator's queue. A
-finished job is deleted. Why not pgqueuer: docs/decisions/0601-own-job-queue.md.
+when its lease ends, and whoever claims it after `max_lost` of those gives it up, which is work under a lease too. Given
+up means state `failed`: kept for the operator's queue. A finished job is deleted. Why not pgqueuer:
+docs/decisions/0601-own-job-queue.md.
 """
 
 from __future__ import annotations
@@ -30,12 +31,10 @@ where id = (
     order by priority desc, run_at limit 1 for update skip locked)
 returning id, kind, key, family, shard, payload, attempts, lost, lease_token"""
 _RECLAIM = """
-update jobs set state = case when lost + 1 >= $2 then 'failed' else 'queued' end,
-    lost = lost + 1, lease_token = null, lease_until = null, worker = null,
+update jobs set state = 'queued', lost = lost + 1, lease_token = null, lease_until = null, worker = null,
     error = coalesce(error, 'the worker vanished'), run_at = now(), updated_at = now()
 where id in (
-    select id from jobs where state = 'running' and lease_until < now() and kind = any($1) for update skip locked)
-returning id, kind, key, family, shard, payload, attempts, lost, state"""
+    select id from jobs where state = 'running' and lease_until < now() and kind = any($1) for update skip locked)"""
 _HEARTBEAT = """
 update jobs set lease_until = now() + make_interval(secs => $3), updated_at = now()
 where id = $1 and lease_token = $2"""
@@ -146,30 +145,20 @@ class JobQueue:
                 )
         return None
 
-    async def reclaim(self, kinds: tuple[str, ...]) -> list[Job]:
-        """Queue again what vanished workers held; returns the jobs given up for good, for their owner to record."""
-        given_up: list[Job] = []
-        for name, server in self._shards.servers.items():
+    async def reclaim(self, kinds: tuple[str, ...]) -> int:
+        """Queue again what vanished workers held; returns how many jobs that were."""
+        found = 0
+        for server in self._shards.servers.values():
             try:
                 async with server.primary() as connection:
-                    rows = await connection.fetch(_RECLAIM, list(kinds), self.policy.max_lost)
+                    found += affected(await connection.execute(_RECLAIM, list(kinds)))
             except ShardUnavailable:
                 continue
-            given_up += [
-                Job(
-                    id=row["id"],
-                    server=name,
-                    kind=row["kind"],
-                    key=row["key"],
-                    payload=msgspec.json.decode(row["payload"]),
-                    attempt=row["attempts"],
-                    lost=row["lost"],
-                    token=None,
-                )
-                for row in rows
-                if row["state"] == "failed"
-            ]
-        return given_up
+        return found
+
+    def worn_out(self, job: Job) -> bool:
+        """Its workers have vanished so often that it is to be given up, not run."""
+        return job.lost >= self.policy.max_lost
 
     async def heartbeat(self, job: Job) -> None:
         """Extend the lease. Raises LeaseLost if another worker has the job or it was cancelled."""

@@ -7,7 +7,6 @@ streamed on the event loop with back-pressure end to end.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -112,12 +111,13 @@ class ObjectStore:
         """GET an object; `headers` may carry Range and conditions."""
         url = self._url("get_object", Key=key)
         try:
-            async with self._http.get(url, headers=dict(headers or {})) as answer:
-                if answer.status >= 500 or answer.status in (400, 403):
-                    raise ObjectsUnavailable(f"the object store answered {answer.status}", retry_after_s=1)
-                yield ObjectBody(status=answer.status, headers=answer.headers, stream=answer.content)
+            answer = await self._http.get(url, headers=dict(headers or {}))
         except (aiohttp.ClientError, TimeoutError) as err:
             raise ObjectsUnavailable(retry_after_s=1) from err
+        async with answer:  # what the reader raises is its own, for one that its client is gone
+            if answer.status >= 500 or answer.status in (400, 403):
+                raise ObjectsUnavailable(f"the object store answered {answer.status}", retry_after_s=1)
+            yield ObjectBody(status=answer.status, headers=answer.headers, stream=answer.content)
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: AsyncIterable[bytes] | bytes, *, size: int
@@ -141,16 +141,9 @@ class ObjectStore:
         return await self.put_bytes(key, data, content_type=content_type, cache_control=cache_control)
 
     async def put_bytes(self, key: str, data: bytes, *, content_type: str, cache_control: str = "") -> str:
-        digest = hashlib.md5(data, usedforsecurity=False).digest()
-
         def put() -> str:
             answer = self._client.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=data,
-                ContentType=content_type,
-                CacheControl=cache_control,
-                Metadata={"md5": digest.hex()},
+                Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, CacheControl=cache_control
             )
             return answer["ETag"].strip('"')
 

@@ -34,6 +34,8 @@ _AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
+_IN_EACH_OTHERS_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+"""Nothing was changed; the same again works."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,10 @@ class Server:
             yield connection
         except _AWAY as err:
             raise self._unavailable() from err
+        except _IN_EACH_OTHERS_WAY as err:
+            raise self._busy() from err
+        except TimeoutError as err:  # of a statement; before OSError, which it is
+            raise self._busy() from err
         except (asyncpg.InterfaceError, OSError) as err:
             if connection.is_closed():  # the server went away; otherwise it is the caller's own error
                 raise self._unavailable() from err
@@ -145,9 +151,7 @@ class Server:
         try:
             return await pool.acquire(timeout=self._limits.acquire_timeout_s)
         except TimeoutError as err:  # before _AWAY: it is an OSError. Every connection is in use, or connecting hangs
-            raise ShardUnavailable(
-                f"database server {self.name} is too busy at this moment, try again", retry_after_s=RETRY_AFTER_S
-            ) from err
+            raise self._busy() from err
         except (*_AWAY, asyncpg.InterfaceError, OSError) as err:
             _log.warning("database away", extra={"event": "database_away", "server": self.name, "cause": repr(err)})
             self._down_until[id(pool)] = asyncio.get_running_loop().time() + RETRY_AFTER_S
@@ -155,6 +159,11 @@ class Server:
 
     def _is_down(self, pool: asyncpg.Pool) -> bool:
         return self._down_until.get(id(pool), 0.0) > asyncio.get_running_loop().time()
+
+    def _busy(self) -> ShardUnavailable:
+        return ShardUnavailable(
+            f"database server {self.name} is too busy at this moment, try again", retry_after_s=RETRY_AFTER_S
+        )
 
     def _unavailable(self) -> ShardUnavailable:
         return ShardUnavailable(

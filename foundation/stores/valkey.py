@@ -44,6 +44,12 @@ redis.call('SET', KEYS[1], string.format('%.0f', next_tat), 'PX', math.ceil(next
 return {1, math.floor((interval * burst - (next_tat - now)) / interval), 0}
 """
 
+# KEYS[1] window key. Never below zero, never a new key
+_GIVE_BACK = """
+if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then return {redis.call('DECR', KEYS[1])} end
+return {0}
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -101,6 +107,7 @@ class RateLimiter:
         self._client = client
         self._window = client.register_script(_WINDOW)
         self._bucket = client.register_script(_BUCKET)
+        self._give_back = client.register_script(_GIVE_BACK)
 
     async def take_daily(self, *, what: str, who: str, limit: int, now_s: float, cost: int = 1) -> Verdict:
         """Count `cost` against today's (UTC) quota; nothing is counted when it does not fit."""
@@ -118,13 +125,8 @@ class RateLimiter:
         return _of_day(limit=limit, used=used, allowed=used < limit, now_s=now_s)
 
     async def give_back(self, *, what: str, who: str, now_s: float) -> None:
-        """Undo one take of today (the request failed afterwards). Never below zero, never a new key."""
-        key = _quota_key(what, who, now_s)
-        try:
-            if int(await self._client.get(key) or 0) > 0:
-                await self._client.decr(key)
-        except RedisError as err:
-            raise HotStateUnavailable(retry_after_s=1) from err
+        """Undo one take of today (the request failed afterwards)."""
+        await self._run(self._give_back, _quota_key(what, who, now_s))
 
     async def take_token(self, *, what: str, who: str, per_minute: int, burst: int, cost: int = 1) -> Verdict:
         """Take from a bucket that refills `per_minute` and holds `burst`."""

@@ -130,10 +130,7 @@ class AccountStore:
 
     async def get_many(self, user_ids: set[UserId]) -> dict[UserId, Account]:
         """Accounts by id, one query per server; the unknown, the deleted and those on absent servers are left out."""
-        by_server: dict[str, list[int]] = {}
-        for user_id in user_ids:
-            name = self._shards.map.server(Family.USER, shard_of(Family.USER, user_id))
-            by_server.setdefault(name, []).append(user_id)
+        by_server = self._shards.by_server(Family.USER, user_ids)
 
         async def ask(name: str, connection: Connection) -> list[Any]:
             if name not in by_server:

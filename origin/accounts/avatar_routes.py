@@ -6,7 +6,7 @@ import secrets
 
 from aiohttp import web
 
-from foundation.errors import BadInput, NotFound, TooLarge, UnsupportedMedia
+from foundation.errors import BadInput, NotFound, RequestError, TooLarge, UnsupportedMedia
 from foundation.http.body import read_body
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import UserId
@@ -67,10 +67,10 @@ class AvatarRoutes:
         await self._limits.picture(call.request, user_id=account.id)
         files = await self._pictures.avatar(await _body(call.request))
         key = secrets.token_hex(8)
+        await self._store(account.id, key, files)
         try:
-            await self._store(account.id, key, files)
             former = await self._accounts.set_avatar(account.id, key)
-        except BaseException:
+        except RequestError:  # after any other the change may have been made: the files stay, and go with the account
             await self._remove(account.id, key)
             raise
         await self._remove(account.id, former)

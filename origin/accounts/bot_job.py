@@ -20,6 +20,7 @@ from foundation.stores.shard_map import Family
 from origin.accounts.account_store import announce_change
 from origin.accounts.bot_evidence import gather
 from origin.accounts.bot_score import Evidence, Parts, parts_of, shadow_banned
+from origin.audit import Audit
 
 _log = logging.getLogger(__name__)
 _BATCH = 100
@@ -37,6 +38,7 @@ returning id"""
 class BotJob:
     def __init__(self, shards: Shards, *, every_s: float, clock_s: Callable[[], float]) -> None:
         self._shards = shards
+        self._audit = Audit(shards)
         self._every_s = every_s
         self._clock_s = clock_s
 
@@ -89,15 +91,8 @@ class BotJob:
             if changed:
                 await announce_change(connection, user_id)
         if changed:
-            await self._audit(user_id, banned=banned, parts=parts)
-        return parts
-
-    async def _audit(self, user_id: UserId, *, banned: bool, parts: Parts) -> None:
-        detail = {"score": parts.score, "parts": msgspec.structs.asdict(parts)}
-        async with self._shards.control() as connection:
-            await connection.execute(
-                "insert into audit_log (operator, action, subject, detail) values ('bot-scores', $1, $2, $3)",
-                "shadow-ban" if banned else "lift-shadow-ban",
-                f"user:{user_id}",
-                msgspec.json.encode(detail).decode(),
+            detail = {"score": parts.score, "parts": msgspec.structs.asdict(parts)}
+            await self._audit.note(
+                "bot-scores", "shadow-ban" if banned else "lift-shadow-ban", f"user:{user_id}", detail
             )
+        return parts

@@ -14,7 +14,9 @@ from foundation.stores.shard_map import Family
 from foundation.wire import Wire
 from origin.accounts.bot_job import BotJob
 from origin.accounts.bot_score import WEIGHTS, Parts
+from origin.audit import Audit
 from origin.errors import UnknownUser
+from origin.text import clean_text
 
 
 class BotScoreView(Wire, frozen=True, kw_only=True):
@@ -36,9 +38,10 @@ class BotOverride(Wire, frozen=True, kw_only=True):
 
 
 class BotRoutes:
-    def __init__(self, *, shards: Shards, job: BotJob) -> None:
+    def __init__(self, *, shards: Shards, job: BotJob, audit: Audit) -> None:
         self._shards = shards
         self._job = job
+        self._audit = audit
 
     @endpoint(
         "GET",
@@ -73,13 +76,8 @@ class BotRoutes:
             )
         if not known:
             raise UnknownUser(f"there is no user {user_id}")
-        async with self._shards.control() as connection:
-            await connection.execute(
-                "insert into audit_log (operator, action, subject, detail) values ($1, 'override-bot-score', $2, $3)",
-                call.caller.operator,
-                f"user:{user_id}",
-                msgspec.json.encode(body).decode(),
-            )
+        detail = {"override": body.override, "reason": clean_text(body.reason)}
+        await self._audit.note(call.caller.operator, "override-bot-score", f"user:{user_id}", detail)
         await self._job.judge([user_id])
         return await self._view(user_id)
 

@@ -153,16 +153,21 @@ class Erasure:
     async def _followers(self, user_id: UserId) -> int:
         """The follower's row is the truth, its removal takes the copy along. Unanswered requests go with it."""
         removed = 0
+        while followers := await self._some_followers(user_id):
+            for follower in followers:
+                removed += await self.social.unfollow(follower, user_id)
+        return removed
 
-        async def ask(name: str, connection: Connection) -> list[int]:
-            rows = await connection.fetch("select follower_id from follows where followee_id = $1", user_id)
-            return [row["follower_id"] for row in rows]
+    async def _some_followers(self, user_id: UserId) -> list[UserId]:
+        async def ask(name: str, connection: Connection) -> list[UserId]:
+            rows = await connection.fetch(
+                "select follower_id from follows where followee_id = $1 limit $2", user_id, _BATCH
+            )
+            return [UserId(row["follower_id"]) for row in rows]
 
         scattered = await self.shards.scatter(ask, family=Family.USER, fresh=True, timeout_s=30)
         self._all_answered(scattered.missing)
-        for follower in (follower for found in scattered.answers for follower in found):
-            removed += await self.social.unfollow(UserId(follower), user_id)
-        return removed
+        return [follower for found in scattered.answers for follower in found]
 
     async def _account(self, user_id: UserId) -> int:
         async with self.shards.write(Family.USER, user_id) as connection:

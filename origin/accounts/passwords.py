@@ -35,9 +35,6 @@ class Passwords:
         """Whether `password` is behind `stored`; None (no such user) takes the same time and is False."""
         return await self._run(self._verify, stored or self._decoy, password) and stored is not None
 
-    def needs_rehash(self, stored: str) -> bool:
-        return self._hasher.check_needs_rehash(stored)
-
     def _verify(self, stored: str, password: str) -> bool:
         try:
             return self._hasher.verify(stored, password)

@@ -49,7 +49,10 @@ def read_keys(current: Path, old: tuple[Path, ...]) -> tuple[SigningKey, ...]:
         # several processes may start at once: the first to link its own file in wins
         fresh = current.with_name(f"{current.name}.{os.getpid()}")
         fresh.touch(mode=0o600)
-        fresh.write_text(generate_pem())
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(generate_pem())
+            file.flush()
+            os.fsync(file.fileno())  # an empty key after a power cut would keep the origin from starting
         try:
             os.link(fresh, current)
         except FileExistsError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from foundation.errors import BadInput, Conflict, TooLarge, UnsupportedMedia
+from foundation.errors import BadInput, Conflict, RequestError, TooLarge, UnsupportedMedia
 from foundation.http.body import read_body
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import VideoId
@@ -81,13 +81,12 @@ class CaptionRoutes:
         account, video_id, lang = await self._owned(call)
         data = await asyncio.to_thread(lambda sent: render(parse(sent)), await _body(call.request))
         file = f"{lang}-{secrets.token_hex(8)}.vtt"
+        await self._objects.put_bytes(captions_prefix(video_id) + file, data, content_type="text/vtt")
         try:
-            await self._objects.put_bytes(captions_prefix(video_id) + file, data, content_type="text/vtt")
-            listed = await self._set(account, video_id, lang=lang, file=file)
-        except BaseException:
+            return await self._set(account, video_id, lang=lang, file=file)
+        except RequestError:  # after any other the change may have been made: the file stays, and goes with the video
             await self._objects.delete(captions_prefix(video_id) + file)
             raise
-        return listed
 
     @endpoint(
         "DELETE",

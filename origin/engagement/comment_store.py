@@ -141,14 +141,16 @@ class CommentStore:
         limit: int,
         without: frozenset[UserId],
     ) -> list[Comment]:
-        """Answers in a thread, oldest first."""
+        """Answers in a thread under this video, oldest first; none for a thread of another one."""
         async with self._shards.read(Family.VIDEO, video_id) as connection:
             rows = await connection.fetch(
                 f"""select {_COLUMNS}, {_LIKED} from comments c
-                    where c.parent_id = $1 and c.state = 'visible' and c.id > $3 and c.user_id <> all($4)
-                    order by c.id limit $5""",  # noqa: S608
+                    where c.parent_id = $1 and c.video_id = $3 and c.state = 'visible' and c.id > $4
+                        and c.user_id <> all($5)
+                    order by c.id limit $6""",  # noqa: S608
                 thread,
                 viewer or 0,
+                video_id,
                 after,
                 list(without),
                 limit,
@@ -206,6 +208,8 @@ class CommentStore:
     async def pin(self, video_id: VideoId, comment_id: CommentId, *, on: bool) -> None:
         """At most MAX_PINS top-level comments; the oldest pin gives way. Raises UnknownComment."""
         async with self._shards.write(Family.VIDEO, video_id) as connection:
+            # two pins at once would each keep the other's
+            await connection.execute("select 1 from videos where id = $1 for no key update", video_id)
             status = await connection.execute(
                 """update comments set pinned = $3
                    where id = $1 and video_id = $2 and parent_id is null and state = 'visible'""",

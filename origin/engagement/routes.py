@@ -171,15 +171,15 @@ class EngagementRoutes:
         parent = CommentId(parse_id(call.body.parent_id)) if call.body.parent_id else None
         if parent is not None:
             await self._refuse_blocked_by_authors(video, parent, account)
-        await self._limits.daily(call.request, what="comments", user_id=account.id, tier=account.tier)
-        comment = await self._comments.add(
-            CommentId(self._ids.next_id()),
-            video.id,
-            account.id,
-            body=text,
-            parent_id=parent,
-            owner_id=video.owner_id,
-        )
+        async with self._limits.counted(call.request, what="comments", user_id=account.id, tier=account.tier):
+            comment = await self._comments.add(
+                CommentId(self._ids.next_id()),
+                video.id,
+                account.id,
+                body=text,
+                parent_id=parent,
+                owner_id=video.owner_id,
+            )
         return _view(comment, account)
 
     @endpoint(

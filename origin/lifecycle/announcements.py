@@ -1,7 +1,8 @@
 """What a change of a video tells the rest of the platform, inside the transaction of the change.
 
 Topics: `video.state` (every change an owner's list must see), `video.ready`, `video.failed`, `video.deleted`, and for
-PoPs `catalogue.upsert` / `catalogue.tombstone`. The flusher of counters adds `catalogue.counters`.
+PoPs `catalogue.upsert` / `catalogue.tombstone`. The flusher of counters adds `catalogue.counters`. `video.access`: what
+caches hold of the media says the wrong thing about who may have them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ VIDEO_STATE = "video.state"
 VIDEO_READY = "video.ready"
 VIDEO_FAILED = "video.failed"
 VIDEO_DELETED = "video.deleted"
+VIDEO_ACCESS = "video.access"
 CATALOGUE_UPSERT = "catalogue.upsert"
 CATALOGUE_TOMBSTONE = "catalogue.tombstone"
 CATALOGUE_COUNTERS = "catalogue.counters"

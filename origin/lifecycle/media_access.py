@@ -9,7 +9,7 @@ from foundation.ids import UserId
 from foundation.tokens.media import PATH_MARK, MediaTokenVerdict, SignedPath, check, sign
 from origin.accounts.access import AccessStore, Relation
 from origin.lifecycle.object_keys import media_path
-from origin.lifecycle.states import Visibility
+from origin.lifecycle.states import Visibility, is_open
 from origin.lifecycle.video import Video
 
 
@@ -38,7 +38,7 @@ class MediaAccess:
 
     def root(self, video: Video) -> str:
         """What goes before the media URLs of a video its asker may see: "" or "/t/{token}"."""
-        if video.visibility in (Visibility.PUBLIC, Visibility.UNLISTED) or not self.keys:
+        if is_open(video.visibility) or not self.keys:
             return ""
         prefix = media_path(video.region, video.id)
         expires_s = int(self.clock_s()) + self.life_s

@@ -61,6 +61,11 @@ def listed(visibility: Visibility) -> bool:
     return visibility in (Visibility.PUBLIC, Visibility.FOLLOWERS)
 
 
+def is_open(visibility: Visibility) -> bool:
+    """Whether its media need no token."""
+    return visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+
+
 def narrowed(visibility: Visibility, *, account_private: bool) -> Visibility:
     """What a private (or teen) account can offer at most: its followers."""
     return Visibility.FOLLOWERS if account_private and visibility is Visibility.PUBLIC else visibility

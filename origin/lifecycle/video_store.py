@@ -20,6 +20,7 @@ from foundation.wire.media import MediaManifest
 from origin.errors import NotYours, StateConflict, UnknownVideo
 from origin.lifecycle.announcements import (
     COUNTERS,
+    VIDEO_ACCESS,
     VIDEO_DELETED,
     VIDEO_FAILED,
     VIDEO_STATE,
@@ -31,7 +32,7 @@ from origin.lifecycle.announcements import (
     withdraw,
 )
 from origin.lifecycle.object_keys import original_revision
-from origin.lifecycle.states import VideoState, Visibility, before
+from origin.lifecycle.states import VideoState, Visibility, before, is_open
 from origin.lifecycle.video import COLUMNS, Video, counters_of, video_of
 
 PACKAGE_JOB = "package"
@@ -316,10 +317,13 @@ class VideoStore:
                 await cancel(connection, kind=PUBLISH_JOB, key=str(video_id))
                 await _publish_later(connection, video)
             await announce(connection, VIDEO_STATE, video)
+            former = video_of(old)
+            if video.served and is_open(video.visibility) != is_open(former.visibility):
+                await announce(connection, VIDEO_ACCESS, video)
             if video.in_catalogue:
                 await index_video_texts(connection, video)
                 await upsert_item(connection, video, creator)
-            elif video_of(old).in_catalogue:
+            elif former.in_catalogue:
                 await withdraw(connection, video)
             return video
 

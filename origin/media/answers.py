@@ -6,7 +6,7 @@ stand for the current revision and live shortly. A master also changes within it
 
 from __future__ import annotations
 
-from origin.lifecycle.states import Visibility
+from origin.lifecycle.states import is_open
 from origin.lifecycle.video import Video
 
 _TYPES = {
@@ -23,18 +23,13 @@ _CURRENT = "max-age=30, stale-while-revalidate=60, stale-if-error=86400"
 _GROWING = "max-age=2, stale-while-revalidate=10, stale-if-error=86400"
 
 
-def is_open(video: Video) -> bool:
-    """Public and unlisted media need no token."""
-    return video.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
-
-
 def changes_within_revision(file: str) -> bool:
     return file in ("master.m3u8", "manifest.json")
 
 
 def cache_control(video: Video, *, file: str, pinned: bool) -> str:
     """`pinned`: asked for under its revision. What needs a token is `private` to every cache but our PoPs."""
-    scope = "public" if is_open(video) else "private"
+    scope = "public" if is_open(video.visibility) else "private"
     return f"{scope}, {_life(video, file=file, pinned=pinned)}"
 
 
@@ -46,7 +41,7 @@ def _life(video: Video, *, file: str, pinned: bool) -> str:
 
 def access_labels(video: Video, *, file: str, pinned: bool) -> dict[str, str]:
     """A PoP keeps what needs a token (RFC 9213) and hands it out only under a path token it has checked."""
-    if is_open(video):
+    if is_open(video.visibility):
         return {}
     life = _life(video, file=file, pinned=pinned).removesuffix(", immutable")
     return {"Edge-Access": "signed", "CDN-Cache-Control": life}

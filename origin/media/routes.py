@@ -9,17 +9,16 @@ from aiohttp import web
 
 from foundation.errors import Forbidden, Unavailable
 from foundation.http.endpoint import Call, Header, endpoint
-from foundation.http.guard import bearer, holder_of
 from foundation.ids import ID_IN_PATH, VideoId
-from foundation.settings import Secret
 from foundation.stores.objects import ObjectStore
 from foundation.tokens.media import split
 from origin.errors import UnknownVideo
 from origin.lifecycle.media_access import MediaAccess
 from origin.lifecycle.object_keys import captions_prefix, revision_prefix
+from origin.lifecycle.states import is_open
 from origin.lifecycle.video import Video, rooted
 from origin.lifecycle.video_store import VideoStore
-from origin.media.answers import caption_labels, is_open, labels, matches
+from origin.media.answers import caption_labels, labels, matches
 from origin.media.relay import pass_on
 
 _FOLDER = "/videos/{region:[a-z0-9-]{1,32}}/{id:" + ID_IN_PATH + "}"
@@ -47,13 +46,10 @@ _AS_MEDIA: dict[str, Any] = {
 
 
 class MediaRoutes:
-    def __init__(
-        self, *, videos: VideoStore, objects: ObjectStore, access: MediaAccess, service_keys: dict[str, Secret]
-    ) -> None:
+    def __init__(self, *, videos: VideoStore, objects: ObjectStore, access: MediaAccess) -> None:
         self._videos = videos
         self._objects = objects
         self._access = access
-        self._service_keys = service_keys
 
     @endpoint("GET", _PINNED, summary="A file of one revision", reply="bytes", tag="media", **_AS_MEDIA)
     async def pinned(self, call: Call[None]) -> web.StreamResponse:
@@ -61,7 +57,7 @@ class MediaRoutes:
         return await self._pinned(call)
 
     async def _pinned(self, call: Call[None]) -> web.StreamResponse:
-        video = await self._published(call.request)
+        video = await self._published(call)
         assert video.ready_revision is not None
         revision, file = int(call.path("revision")), call.path("file")
         if revision > video.ready_revision:
@@ -74,7 +70,7 @@ class MediaRoutes:
         return await self._current(call)
 
     async def _current(self, call: Call[None]) -> web.StreamResponse:
-        video = await self._published(call.request)
+        video = await self._published(call)
         assert video.ready_revision is not None
         file = call.path("file")
         if file.endswith(".m3u8"):
@@ -131,25 +127,21 @@ class MediaRoutes:
         return await self._captions(call)
 
     async def _captions(self, call: Call[None]) -> web.StreamResponse:
-        video, file = await self._published(call.request), call.path("file")
+        video, file = await self._published(call), call.path("file")
         if not any(caption.file == file for caption in video.captions):
             raise UnknownVideo("this video has no such captions")
         headers = caption_labels(video, file=file)
         return await self._send(call.request, captions_prefix(video.id) + file, headers)
 
-    async def _published(self, request: web.Request) -> Video:
+    async def _published(self, call: Call[None]) -> Video:
         """The video behind the path, if it is out and the asker may have its bytes. Raises UnknownVideo."""
-        video = await self._videos.find(VideoId(int(request.match_info["id"])))
+        video = await self._videos.find(VideoId(call.path_id("id")))
         if video is None or not video.served:  # the region in the path is the PoP's, not the upload's
             raise UnknownVideo("nothing is published here")
-        if not is_open(video) and not self._access.opens(split(request.path)) and not self._is_service(request):
+        pop = call.caller is not None and call.caller.service  # it has checked its viewer itself
+        if not is_open(video.visibility) and not pop and not self._access.opens(split(call.request.path)):
             raise UnknownVideo("nothing is published here")  # 404, not 403: its existence is private too
         return video
-
-    def _is_service(self, request: web.Request) -> bool:
-        """A PoP that has checked its viewer itself."""
-        token = bearer(request.headers.get("Authorization"))
-        return token is not None and bool(holder_of(token, self._service_keys))
 
     async def _playlist(self, request: web.Request, video: Video, file: str) -> web.StreamResponse:
         text = await self._objects.get_bytes(revision_prefix(video.id, video.ready_revision or 0) + file)

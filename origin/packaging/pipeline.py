@@ -136,6 +136,8 @@ class _Publishing:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_UPLOADS_AT_ONCE))
     _embedding: asyncio.Task[None] | None = None
     _progress_s: float = 0.0
+    _out: bool = False
+    """The first rung is published."""
 
     async def handle(self, event: Event) -> None:
         match event:
@@ -249,7 +251,9 @@ class _Publishing:
         )
         if published is None:
             raise Superseded
-        self.pipeline.metrics.publish_s.observe(time.monotonic() - self.started_s)
+        if not self._out:
+            self._out = True
+            self.pipeline.metrics.publish_s.observe(time.monotonic() - self.started_s)
         _log.info(
             "published",
             extra={

@@ -85,14 +85,18 @@ class Runner:
         except asyncio.CancelledError:
             await asyncio.shield(self.queue.release(job))
             raise
-        except PopreelError as err:  # recording the outcome failed: the lease ends and another try follows
-            _log.warning("outcome not recorded", extra={"event": "job_unrecorded", "cause": err.detail})
+        except Exception as err:  # recording the outcome failed: the lease ends and another try follows
+            _log.warning("outcome not recorded", extra={"event": "job_unrecorded", "cause": repr(err)})
             outcome = "unrecorded"
         self.metrics.jobs.labels(job.kind, outcome).inc()
         _log.info("job ended", extra={"event": "job_ended", "kind": job.kind, "key": job.key, "outcome": outcome})
 
     async def _attempt(self, job: Job) -> str:
         """Run the job under its lease; returns the outcome, recorded. Raises LeaseLost."""
+        if self.queue.worn_out(job):
+            await self._give_up(job, "worker-lost", "processing was interrupted too often")
+            await self.queue.fail(job, "worker-lost: its workers vanished", retryable=False)
+            return "failed"
         try:
             finished = await self._under_lease(job, self._handler(job.kind))
         except Exception as raised:
@@ -176,8 +180,7 @@ class Runner:
             try:
                 for name in await self.scratch.sweep():
                     _log.info("scratch swept", extra={"event": "scratch_swept", "folder": name})
-                for job in await self.queue.reclaim(ALL_KINDS):
-                    await self._give_up(job, "worker-lost", "processing was interrupted too often")
+                await self.queue.reclaim(ALL_KINDS)
                 for (kind, state), count in (await self.queue.depth()).items():
                     self.metrics.jobs_waiting.labels(kind, state).set(count)
             except PopreelError as err:

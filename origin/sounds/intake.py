@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from foundation.errors import BadInput
+from foundation.errors import BadInput, RequestError
 from foundation.ids import Snowflake
 from foundation.stores.objects import ObjectStore, Part
 from origin.errors import FileTooLarge
@@ -37,7 +37,7 @@ class SoundIntake:
         await self._store(key, _exactly(head, rest, size), size=size)
         try:
             await self.sounds.received(sound_id, original_key=key)
-        except BaseException:
+        except RequestError:  # after any other the job may be there, which cleans up
             await self.objects.delete(key)
             raise
         return await self.sounds.describe(sound_id)

@@ -135,8 +135,8 @@ class UploadRoutes:
         body = call.body
         duration_ms = body.duration_ms if body.duration_ms is not None else body.duration_ms_seed
         self._uploads.rules.check(filename=body.filename, size=body.filesize, duration_ms=duration_ms)
-        await self._limits.daily(call.request, what="uploads", user_id=account.id, tier=account.tier)
-        return self._ticket(await self._uploads.replace(video, filename=body.filename, size=body.filesize))
+        async with self._limits.counted(call.request, what="uploads", user_id=account.id, tier=account.tier):
+            return self._ticket(await self._uploads.replace(video, filename=body.filename, size=body.filesize))
 
     async def _begin(self, call: Call[UploadInit], *, protocol: str) -> Upload:
         body = call.body
@@ -153,10 +153,10 @@ class UploadRoutes:
             if existing is not None:
                 return existing
             video_id = claimed
-        await self._limits.daily(call.request, what="uploads", user_id=account.id, tier=account.tier)
-        return await self._uploads.begin(
-            account.id, video_id=video_id, filename=body.filename, size=body.filesize, protocol=protocol
-        )
+        async with self._limits.counted(call.request, what="uploads", user_id=account.id, tier=account.tier):
+            return await self._uploads.begin(
+                account.id, video_id=video_id, filename=body.filename, size=body.filesize, protocol=protocol
+            )
 
     @endpoint(
         "PUT",

@@ -97,15 +97,15 @@ class TusRoutes:
         filename = metadata.get("filename") or metadata.get("name") or "upload"
         self._uploads.rules.check(filename=filename[:255], size=size if size is not None else 1, duration_ms=None)
         completion_of(metadata)  # refuse bad metadata before a byte is sent
-        await self._limits.daily(request, what="uploads", user_id=account.id, tier=account.tier)
-        upload = await self._uploads.begin(
-            account.id,
-            video_id=VideoId(self._uploads.ids.next_id()),
-            filename=filename[:255],
-            size=size,
-            protocol="tus",
-            metadata=request.headers.get("Upload-Metadata", ""),
-        )
+        async with self._limits.counted(request, what="uploads", user_id=account.id, tier=account.tier):
+            upload = await self._uploads.begin(
+                account.id,
+                video_id=VideoId(self._uploads.ids.next_id()),
+                filename=filename[:255],
+                size=size,
+                protocol="tus",
+                metadata=request.headers.get("Upload-Metadata", ""),
+            )
         headers = {"Location": f"{self._public_url}{PATH}/{upload.video_id}", **self._expiry(upload)}
         if request.content_type == BODY_TYPE and request.body_exists:
             offset = await self._take(request, account, upload, offset=0)
@@ -219,6 +219,8 @@ class TusRoutes:
             new_offset = await asyncio.shield(storing)
         except asyncio.CancelledError:  # the client is gone: keep what it sent before we go, too
             await asyncio.wait({storing}, timeout=_LAST_WRITE_S)
+            storing.cancel()
+            await asyncio.gather(storing, return_exceptions=True)
             raise
         metadata = parse_metadata(upload.metadata)
         if upload.size is not None and new_offset == upload.size and metadata.get("complete") == "true":

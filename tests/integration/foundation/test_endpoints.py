@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 from aiohttp.test_utils import TestClient, TestServer
 from msgspec import Meta
 
@@ -55,7 +55,16 @@ class Routes:
             raise Unavailable("the shelf is away", retry_after_s=1.2)
         if note == 3:
             raise RuntimeError("secret detail")
+        if note == 4:
+            raise TimeoutError
         return {"id": note}
+
+    @endpoint("GET", "/internal/v1/scans/{id}", summary="A large answer that breaks off", reply="bytes")
+    async def scan(self, call: Call[None]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(call.request)
+        await response.write(b"x" * 100)
+        raise Unavailable("the shelf went away meanwhile") if call.path_id("id") == 1 else RuntimeError("torn")
 
     @endpoint("GET", "/internal/v1/notes", summary="Inside", reply=dict[str, str], access=Access.SERVICE)
     async def inside(self, call: Call[None]) -> dict[str, str]:
@@ -194,6 +203,21 @@ async def test_an_unknown_error_keeps_its_text_in_the_log(client: Client, caplog
     assert answer.status == 500
     assert "secret" not in await answer.text()
     assert "secret detail" in caplog.text
+
+
+async def test_what_takes_too_long_is_a_problem_that_says_when_to_ask_again(client: Client) -> None:
+    answer = await client.get("/api/v1/notes/4")
+    assert (answer.status, answer.content_type) == (503, "application/problem+json")
+    assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("note", [1, 2])
+async def test_an_answer_that_breaks_off_is_cut_not_filled_up_with_a_problem(client: Client, note: int) -> None:
+    """A cache would keep the words of the problem as bytes of the object."""
+    answer = await client.get(f"/internal/v1/scans/{note}")
+    assert answer.status == 200
+    with pytest.raises(ClientPayloadError):
+        await answer.read()
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/api/v1/notes", 405)])

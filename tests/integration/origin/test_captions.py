@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.origin_harness import Json, Origin, Person
+from tests.origin_harness import SERVICE, Json, Origin, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 VTT = {"Content-Type": "text/vtt"}
@@ -77,5 +77,8 @@ async def test_captions_of_a_private_video_need_its_token(origin: Origin) -> Non
     (caption,) = await put(origin, ada, video_id, "en")
     assert caption["url"].startswith("/t/")
     assert (await origin.call("GET", caption["url"]))[0] == 200
-    assert (await origin.call("GET", caption["url"][caption["url"].index("/videos/") :]))[0] == 404
+    bare = caption["url"][caption["url"].index("/videos/") :]
+    for who in (None, bob, ada):  # a player sends no access token, and having one must not tell that there is a video
+        assert (await origin.call("GET", bare, who))[0] == 404
+    assert (await origin.call("GET", bare, SERVICE))[0] == 200
     assert (await origin.call("GET", f"/api/v1/videos/{video_id}/captions", bob))[0] == 404

@@ -99,6 +99,27 @@ async def test_replies_likes_and_deletion_keep_the_counts(origin: Origin) -> Non
     assert (await origin.ok("GET", f"{path}/comments"))["comments"] == []
 
 
+async def test_answers_are_read_under_their_own_video_only(origin: Origin) -> None:
+    """Else whoever knows a comment's id would read the thread of a private video by way of a public one."""
+    ada, eve = await origin.person(), await origin.person()
+    diary, public = await origin.published(ada, visibility="private"), await origin.published(eve)
+    top = await origin.ok("POST", f"/api/v1/videos/{diary}/comment", ada, json={"text": "dear diary"})
+    answer = {"text": "nobody reads this", "parentId": top["id"]}
+    await origin.ok("POST", f"/api/v1/videos/{diary}/comment", ada, json=answer)
+    read = await origin.ok("GET", f"/api/v1/videos/{public}/comments/{top['id']}/replies", eve)
+    assert read["comments"] == []
+    assert (await origin.call("GET", f"/api/v1/videos/{diary}/comments/{top['id']}/replies", eve))[0] == 404
+
+
+async def test_no_more_than_three_comments_stay_pinned_however_many_come_at_once(origin: Origin) -> None:
+    ada = await origin.person()
+    path = f"/api/v1/videos/{await origin.published(ada)}"
+    made = [await origin.ok("POST", f"{path}/comment", ada, json={"text": str(number)}) for number in range(8)]
+    await asyncio.gather(*(origin.ok("POST", f"{path}/comments/{comment['id']}/pin", ada) for comment in made))
+    shown = (await origin.ok("GET", f"{path}/comments"))["comments"]
+    assert [comment["pinned"] for comment in shown] == [True] * 3 + [False] * 5
+
+
 async def test_closed_comments_take_none_but_the_creators(origin: Origin) -> None:
     ada, bob = await origin.person(), await origin.person()
     video = await origin.published(ada)

@@ -98,6 +98,14 @@ async def test_the_daily_quota_is_told_and_enforced_before_any_byte(origin: Orig
         assert (await answer.json())["code"] == "quota-exceeded"
 
 
+async def test_an_upload_that_could_not_begin_costs_nothing_of_the_day(origin: Origin) -> None:
+    ada = await origin.person(tier="free")
+    ticket = await origin.begin(ada)  # one; its video is not there yet, so its file cannot be replaced
+    body = {"filename": "b.mp4", "filesize": 1000}
+    assert (await origin.call("POST", f"/api/v1/videos/{ticket['videoId']}/replace", ada, json=body))[0] == 409
+    assert (await origin.ok("GET", "/api/v1/videos/upload/limits", ada))["uploadsLeft"] == 2
+
+
 async def test_bad_announcements_are_refused_with_a_reason(origin: Origin) -> None:
     ada = await origin.person()
     for body, expected in [
