@@ -17,6 +17,8 @@ from foundation.tokens.media import split
 CMCD_FIELDS = ("CMCD-Request", "CMCD-Object", "CMCD-Status", "CMCD-Session")
 MAX_TARGET_CHARS = 8192
 _HIDDEN = re.compile(r"%(?:2e|2f|5c|00)", re.IGNORECASE)
+_PRINTABLE = re.compile(r"[!-\[\]-~]*")
+"""ASCII without spaces, control characters and backslashes."""
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.\-]*://[^/?#]*", re.IGNORECASE)
 
 
@@ -93,11 +95,11 @@ def priority_of(cmcd: Cmcd) -> Priority:
 
 
 def _is_printable(text: str) -> bool:
-    return text.isascii() and not any(c <= " " or c == "\x7f" or c == "\\" for c in text)
+    return _PRINTABLE.fullmatch(text) is not None
 
 
 def _climbs(path: str) -> bool:
-    if "." not in path and "%" not in path:
+    if "/." not in path and "%" not in path:  # a path begins with a slash, and so does a segment
         return False
     plain = _HIDDEN.sub(lambda m: {"2e": ".", "2f": "/", "5c": "/", "00": "\0"}[m[0][1:].lower()], path)
     return "\0" in plain or any(segment in (".", "..") for segment in plain.split("/"))

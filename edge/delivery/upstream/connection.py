@@ -61,6 +61,9 @@ class OriginConnection(asyncio.Protocol):
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
         self._more = asyncio.Event()
+        self._got_body = False
+        self._is_held = False
+        """Nothing is read behind the first bytes yet: else the loop takes in all there is before they are passed on."""
         self.got_bytes = False
 
     # -- the exchange ------------------------------------------------------------------------------------------------
@@ -122,9 +125,11 @@ class OriginConnection(asyncio.Protocol):
             while self._chunks:
                 chunk = self._chunks.popleft()
                 self._buffered -= len(chunk)
-                if self._transport is not None and self._buffered <= READ_AHEAD_BYTES // 2:
-                    self._transport.resume_reading()
+                if self._buffered <= READ_AHEAD_BYTES // 2 and not self._is_held:
+                    self._resume_reading()
                 yield chunk
+            if self._is_held:
+                await self._let_go()
             if self._complete:
                 return
             if self._closed is not None:
@@ -135,6 +140,17 @@ class OriginConnection(asyncio.Protocol):
                     await self._more.wait()
             except TimeoutError as err:
                 raise OriginTimeout(f"the origin sent nothing for {timeout_s:g} s") from err
+
+    async def _let_go(self) -> None:
+        """Read on, when those who waited for the first bytes have had two turns to write them."""
+        for _ in range(2):
+            await asyncio.sleep(0)
+        self._is_held = False
+        self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def rest(self) -> None:
         """Back to the pool: from now on any byte that comes is unasked for."""
@@ -193,7 +209,7 @@ class OriginConnection(asyncio.Protocol):
             if not self._complete:
                 self._fail(OriginBroke(f"the origin's answer is not HTTP/1.1: {err}"))
             self._keep_alive = False
-        if self._buffered > READ_AHEAD_BYTES and self._transport is not None:
+        if (self._is_held or self._buffered > READ_AHEAD_BYTES) and self._transport is not None:
             self._transport.pause_reading()
 
     # -- llhttp callbacks --------------------------------------------------------------------------------------------
@@ -235,6 +251,8 @@ class OriginConnection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._complete:
             return
+        if not self._got_body:
+            self._got_body = self._is_held = True
         self._chunks.append(body)
         self._buffered += len(body)
         self._more.set()
@@ -245,6 +263,7 @@ class OriginConnection(asyncio.Protocol):
 
     def _finish(self, *, keep_alive: bool) -> None:
         self._complete = True
+        self._is_held = False
         self._keep_alive = keep_alive and self._delimited
         self._more.set()
 

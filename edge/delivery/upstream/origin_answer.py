@@ -62,7 +62,8 @@ class Describer:
             assert told.total is not None
             status, reason, total = 200, "OK", told.total
             headers.popall("Content-Length", None)
-        headers.setdefault("Date", format_http_date(got.response_s))
+        if "Date" not in headers:
+            headers["Date"] = format_http_date(got.response_s)
         known = total != UNKNOWN_TOTAL and status == 200 and got.head.delimited
         names = vary_names(headers) or ()
         return StoredResponse(
