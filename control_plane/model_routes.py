@@ -9,6 +9,7 @@ from aiohttp import web
 from control_plane.errors import UnknownRelease
 from control_plane.model_store import ModelStore
 from foundation.errors import BadInput, TooLarge
+from foundation.http.body import read_body
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.wire.models import MAX_RELEASE_BYTES, RELEASE_NAME, ReleaseView, RolloutView, RolloutWish
 
@@ -44,15 +45,12 @@ class ModelRoutes:
         name = call.path("name")
         if not re.fullmatch(RELEASE_NAME, name):
             raise BadInput("a release's name has 1 to 64 small letters, digits, dots and hyphens")
-        archive = bytearray()
-        async for chunk in call.request.content.iter_chunked(1 << 20):
-            archive += chunk
-            if len(archive) > MAX_RELEASE_BYTES:
-                raise TooLarge(f"a release has at most {MAX_RELEASE_BYTES} bytes")
+        too_large = f"a release has at most {MAX_RELEASE_BYTES} bytes"
+        archive = await read_body(call.request, limit=MAX_RELEASE_BYTES, too_large=too_large)
         if not archive:
             raise BadInput("the body is empty: send what `popreel model upload` sends")
         operator = call.caller.operator if call.caller else ""
-        return await self._models.put(name, bytes(archive), uploaded_by=operator)
+        return await self._models.put(name, archive, uploaded_by=operator)
 
     @endpoint(
         "GET",

@@ -212,7 +212,13 @@ async def _mount(app: web.Application, pop: Pop) -> None:
     mount(app, FeedRoutes(pop.feed, region=settings.region), guard=pop.guard)
     refuse_other_methods(app)
     actions = ViewerActions(feed=pop.feed, users=pop.users, guard=pop.guard, region=settings.region)
-    proxy = OriginProxy(origin_url=settings.origin_url, pop_id=settings.pop_id, session=pop.session, after=actions)
+    proxy = OriginProxy(
+        origin_url=settings.origin_url,
+        pop_id=settings.pop_id,
+        service_key=settings.service_key,
+        session=pop.session,
+        after=actions,
+    )
     app.router.add_route("*", "/api/v1/{tail:.*}", proxy.handle)
     app.router.add_get("/.well-known/jwks.json", proxy.handle)
     app.router.add_route("*", MEDIA_PREFIX + "{tail:.*}", pop.delivery.handle)

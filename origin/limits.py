@@ -6,12 +6,14 @@ Headers follow draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy: "likes";
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
+from foundation.http.guard import client_address
 from foundation.ids import UserId
+from foundation.settings import Secret
 from foundation.stores.errors import HotStateUnavailable
 from foundation.stores.valkey import RateLimiter, Verdict
 from origin.errors import QuotaExceeded, TooFast
@@ -29,12 +31,15 @@ class Limits:
         tiers: dict[str, TierLimits],
         requests_per_minute: int,
         logins_per_minute: int,
+        service_keys: Mapping[str, Secret],
         clock_s: Callable[[], float],
     ) -> None:
+        """service_keys: of those whose word on a client's address is taken."""
         self._limiter = limiter
         self._tiers = tiers
         self._requests_per_minute = requests_per_minute
         self._logins_per_minute = logins_per_minute
+        self._service_keys = service_keys
         self._clock_s = clock_s
 
     async def daily(self, request: web.Request, *, what: str, user_id: UserId, tier: str) -> None:
@@ -79,7 +84,12 @@ class Limits:
 
     async def login(self, request: web.Request, *, name: str) -> None:
         """One sign-in try, counted by address and by name: neither many names nor many addresses help a guesser."""
-        await self._bucket(request, what="login-address", who=_address(request), per_minute=self._logins_per_minute)
+        await self._bucket(
+            request,
+            what="login-address",
+            who=client_address(request, self._service_keys),
+            per_minute=self._logins_per_minute,
+        )
         await self._bucket(request, what="login-name", who=name, per_minute=self._logins_per_minute)
 
     async def _bucket(self, request: web.Request, *, what: str, who: str, per_minute: int) -> None:
@@ -89,12 +99,6 @@ class Limits:
         _note(request, what, verdict)
         if not verdict.allowed:
             raise TooFast("slow down: too many requests in a short time", retry_after_s=verdict.reset_s)
-
-
-def _address(request: web.Request) -> str:
-    """The client's address; a PoP that forwards vouches for it in X-Forwarded-For (last hop wins, ours)."""
-    forwarded = request.headers.get("X-Forwarded-For", "")
-    return forwarded.rpartition(",")[2].strip()[:64] or request.remote or "unknown"
 
 
 def _note(request: web.Request, what: str, verdict: Verdict) -> None:

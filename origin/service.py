@@ -97,6 +97,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         tiers=settings.tiers,
         requests_per_minute=settings.requests_per_minute,
         logins_per_minute=settings.logins_per_minute,
+        service_keys=settings.service_keys,
         clock_s=stores.clock_s,
     )
     accounts = AccountStore(shards)
@@ -136,6 +137,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         media=media,
         listeners=stores.listeners,
         shards=shards,
+        limits=limits,
         erase_settle_s=settings.erase_settle_s,
     )
     lists = VideoLists(shards=shards, accounts=accounts, access=access, engagements=engagements, media=media)
@@ -181,6 +183,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
                 settle_s=settings.erase_settle_s,
             ),
             audit=audit,
+            limits=limits,
             clock_s=stores.clock_s,
         ),
         TusRoutes(
@@ -223,6 +226,7 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             media=media,
             objects=stores.objects,
             audit=audit,
+            limits=limits,
             ids=stores.ids,
         ),
         social_routes,

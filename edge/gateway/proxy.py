@@ -14,6 +14,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from foundation.errors import Unavailable
+from foundation.http.guard import VOUCHER
+from foundation.settings import Secret
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +32,9 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-_REWRITTEN = frozenset({"host", "content-length", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "expect"})
+_REWRITTEN = frozenset(
+    {"host", "content-length", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "expect", VOUCHER.lower()}
+)
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=120)
 
 AfterForward = Callable[[web.Request, int], Awaitable[None]]
@@ -41,10 +45,17 @@ class OriginProxy:
     """Forwards requests; `after` runs once an answer below 400 has been passed on."""
 
     def __init__(
-        self, *, origin_url: str, pop_id: str, session: aiohttp.ClientSession, after: AfterForward | None = None
+        self,
+        *,
+        origin_url: str,
+        pop_id: str,
+        service_key: Secret,
+        session: aiohttp.ClientSession,
+        after: AfterForward | None = None,
     ) -> None:
         self._origin = URL(origin_url)
         self._pop_id = pop_id
+        self._service_key = str.__str__(service_key)
         self._session = session
         self._after = after
 
@@ -75,6 +86,7 @@ class OriginProxy:
         if request.body_exists and request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
         headers["X-Forwarded-For"] = request.remote or ""
+        headers[VOUCHER] = self._service_key
         headers["X-Forwarded-Proto"] = request.scheme
         headers["X-Forwarded-Host"] = request.host
         headers["Via"] = f"1.1 {self._pop_id}"

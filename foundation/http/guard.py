@@ -16,6 +16,8 @@ from foundation.http.endpoint import Access, Caller
 from foundation.settings import Secret
 from foundation.tokens.access import AccessClaims, Revoked, verify
 
+VOUCHER = "X-Popreel-Service-Key"
+"""Beside a forwarded request whose Authorization is the user's own."""
 PublicKeys = Mapping[str, Ed25519PublicKey]
 
 
@@ -75,6 +77,13 @@ def bearer(header: str | None) -> str | None:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("use `Authorization: Bearer TOKEN`", reason="scheme")
     return token.strip()
+
+
+def client_address(request: web.Request, keys: Mapping[str, Secret]) -> str:
+    """Where the client is: by a PoP's word (X-Forwarded-For) if its key vouches for it, else who is connected."""
+    vouched = bool(_find_holder(request.headers.get(VOUCHER, ""), keys))
+    forwarded = request.headers.get("X-Forwarded-For", "").strip() if vouched else ""
+    return forwarded[:64] or request.remote or "unknown"
 
 
 def holder_of(token: str, keys: Mapping[str, Secret]) -> str:

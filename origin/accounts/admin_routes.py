@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -19,8 +20,12 @@ from origin.accounts.erasure import Erasure, Receipt, export
 from origin.accounts.passwords import Passwords
 from origin.accounts.session_store import EndReason, SessionStore
 from origin.audit import Audit
-from origin.errors import UnknownUser, WrongPassword
+from origin.errors import TooFast, UnknownUser, WrongPassword
+from origin.limits import Limits
 from origin.text import clean_text
+
+_EXPORTS_AT_ONCE = 2
+_EXPORT_S = 600.0
 
 
 class Leave(Wire, frozen=True, kw_only=True):
@@ -54,6 +59,7 @@ class AdminRoutes:
         passwords: Passwords,
         erasure: Erasure,
         audit: Audit,
+        limits: Limits,
         clock_s: Callable[[], float],
     ) -> None:
         self._shards = shards
@@ -62,6 +68,8 @@ class AdminRoutes:
         self._passwords = passwords
         self._erasure = erasure
         self._audit = audit
+        self._limits = limits
+        self._exports = asyncio.Semaphore(_EXPORTS_AT_ONCE)
         self._clock_s = clock_s
 
     @endpoint(
@@ -72,11 +80,12 @@ class AdminRoutes:
         status=202,
         reply=ErasureView,
         access=Access.USER,
-        problems=(WrongPassword,),
+        problems=(WrongPassword, TooFast),
     )
     async def leave(self, call: Call[Leave]) -> ErasureView:
         """Gone for everybody at once; erased step by step, each with a receipt. There is no way back."""
         account = await self._accounts.get(call.user())
+        await self._limits.login(call.request, name=account.username)  # a password may be guessed here as well
         if account.password_hash and not await self._passwords.verify(account.password_hash, call.body.password):
             raise WrongPassword("the password is wrong")
         await self._erasure.begin(account.id, now_ms=int(self._clock_s() * 1000))
@@ -89,6 +98,7 @@ class AdminRoutes:
         reply="one JSON object a line, `record` says what it is",
         reply_type="application/x-ndjson",
         access=Access.USER,
+        problems=(TooFast,),
     )
     async def export(self, call: Call[None]) -> web.StreamResponse:
         account = await self._accounts.get(call.user())
@@ -99,9 +109,13 @@ class AdminRoutes:
                 "Cache-Control": "no-store",
             }
         )
-        await response.prepare(call.request)
-        async for line in export(self._shards, account.id):
-            await response.write(line)
+        # Each holds a database connection for as long as its reader takes.
+        if self._exports.locked():
+            raise TooFast("too many exports are being read at this moment, try again", retry_after_s=10)
+        async with self._exports, asyncio.timeout(_EXPORT_S):
+            await response.prepare(call.request)
+            async for line in export(self._shards, account.id):
+                await response.write(line)
         await response.write_eof()
         return response
 

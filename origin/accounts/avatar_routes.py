@@ -82,6 +82,7 @@ class AvatarRoutes:
     async def remove_avatar(self, call: Call[None]) -> AvatarView:
         """Idempotent."""
         account = await self._access.actor(call)
+        await self._limits.action(call.request, user_id=account.id)
         if account.avatar_key is not None:
             await self._remove(account.id, await self._accounts.set_avatar(account.id, None))
         return _view(account.id, None)

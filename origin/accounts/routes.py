@@ -173,6 +173,7 @@ class AccountRoutes:
     )
     async def change_profile(self, call: Call[ProfileChange]) -> UserView:
         account = await self._access.actor(call)
+        await self._limits.action(call.request, user_id=account.id)
         change = call.body
         name = clean_text(change.display_name).strip() if change.display_name is not None else None
         if name == "":

@@ -286,8 +286,9 @@ class EngagementRoutes:
         await self._pin(call, on=False)
 
     async def _pin(self, call: Call[None], *, on: bool) -> None:
-        account = await self._access.actor(call)
-        video = await self._videos.owned(VideoId(call.path_id("id")), account.id)
+        account, video = await self._actor_and_video(call, must_see=False)
+        if video.owner_id != account.id:
+            raise NotYours("this video belongs to someone else")
         await self._comments.pin(video.id, CommentId(call.path_id("commentId")), on=on)
 
     async def _actor_and_video(self, call: Call[Any], *, must_see: bool) -> tuple[Account, Video]:

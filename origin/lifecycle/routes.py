@@ -17,13 +17,14 @@ from foundation.stores.postgres import Shards
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire import Wire
 from origin.accounts.access import AccessStore
-from origin.accounts.account_store import AccountStore
+from origin.accounts.account_store import Account, AccountStore
 from origin.engagement.engagement_store import EngagementStore
 from origin.errors import NotYours, StateConflict, UnknownVideo
 from origin.lifecycle.media_access import MediaAccess
 from origin.lifecycle.states import VideoState, Visibility, narrowed
 from origin.lifecycle.video import Video, VideoView, media_urls, video_view
 from origin.lifecycle.video_store import VideoStore
+from origin.limits import Limits
 from origin.stores import VIDEO_CHANNEL
 from origin.text import clean_text
 from origin.uploads.messages import Hashtags, VideoStatus
@@ -59,6 +60,7 @@ class VideoRoutes:
         media: MediaAccess,
         listeners: dict[str, Listener],
         shards: Shards,
+        limits: Limits,
         erase_settle_s: float,
     ) -> None:
         self._videos = videos
@@ -68,6 +70,7 @@ class VideoRoutes:
         self._media = media
         self._listeners = listeners
         self._shards = shards
+        self._limits = limits
         self._erase_settle_s = erase_settle_s
 
     @endpoint("GET", "/api/v1/videos/{id}", summary="A video", reply=VideoView, problems=(UnknownVideo,))
@@ -148,7 +151,7 @@ class VideoRoutes:
         problems=(UnknownVideo, NotYours, StateConflict),
     )
     async def change(self, call: Call[VideoChange]) -> VideoView:
-        account = await self._access.actor(call)
+        account = await self._actor(call)
         changes: dict[str, Any] = {
             name: value for name, value in msgspec.structs.asdict(call.body).items() if value is not UNSET
         }
@@ -186,7 +189,7 @@ class VideoRoutes:
     )
     async def delete(self, call: Call[None]) -> None:
         """Works in every state, also while it is being uploaded or processed; nothing of it remains. Idempotent."""
-        account = await self._access.actor(call)
+        account = await self._actor(call)
         await self._videos.delete(VideoId(call.path_id("id")), owner=account.id, settle_s=self._erase_settle_s)
 
     @endpoint(
@@ -198,9 +201,14 @@ class VideoRoutes:
         problems=(UnknownVideo, NotYours, StateConflict),
     )
     async def reprocess(self, call: Call[None]) -> VideoStatus:
-        account = await self._access.actor(call)
+        account = await self._actor(call)
         video = await self._videos.owned(VideoId(call.path_id("id")), account.id)
         return status_of(await self._videos.reprocess(video.id))
+
+    async def _actor(self, call: Call[Any]) -> Account:
+        account = await self._access.actor(call)
+        await self._limits.action(call.request, user_id=account.id)
+        return account
 
 
 def status_of(video: Video, *, media_root: str = "") -> VideoStatus:

@@ -26,6 +26,7 @@ from origin.lifecycle.media_access import MediaAccess
 from origin.lifecycle.remix import Remix
 from origin.lifecycle.video import media_urls
 from origin.lifecycle.video_lists import VideoLists, VideoPage
+from origin.limits import Limits
 from origin.media.relay import pass_on
 from origin.pages import PageQuery, decode_cursor, encode_cursor
 from origin.search.search_store import SearchStore, video_ids
@@ -50,6 +51,7 @@ class SoundRoutes:
         media: MediaAccess,
         objects: ObjectStore,
         audit: Audit,
+        limits: Limits,
         ids: Snowflake,
     ) -> None:
         self._sounds = sounds
@@ -62,6 +64,7 @@ class SoundRoutes:
         self._media = media
         self._objects = objects
         self._audit = audit
+        self._limits = limits
         self._ids = ids
 
     @endpoint("GET", "/api/v1/sounds", summary="Search the sound library", query=SoundQuery, reply=SoundPage)
@@ -150,6 +153,7 @@ class SoundRoutes:
         """The sound to name in `musicId`: the library sound the video was made with, else the video's own, which
         leaves the library when the video does. The same one however often it is asked for."""
         account = await self._access.actor(call)
+        await self._limits.action(call.request, user_id=account.id)
         video = await self._remix.partner(VideoId(call.path_id("id")), by=account.id)
         if video.sound is not None:
             return sound_view(await self._sounds.get(int(video.sound.id)))

@@ -26,10 +26,9 @@ USER = "popreel"
 _SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",  # a socket's path would have to stay under 108 bytes, data directories do not
-    "max_connections": "150",  # origin 2 x 20, worker 20, control plane 10, operators, tests
+    "max_connections": "150",  # origin 12 + 10, each worker 12, control plane 8, listeners, operators, tests
     "shared_buffers": "64MB",
     "max_wal_size": "512MB",
-    "wal_level": "logical",  # shards move to another server by logical replication
     "jit": "off",  # short queries only: compiling costs more than it saves
     "log_min_duration_statement": "1000",
     "log_line_prefix": "%m [%p] %d ",

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from foundation.errors import Conflict, Unavailable
 from foundation.http.endpoint import Access, Call, endpoint, mount, refuse_other_methods
-from foundation.http.guard import PublicKeys, TokenGuard
+from foundation.http.guard import PublicKeys, TokenGuard, client_address
 from foundation.http.server import new_app
 from foundation.ids import UserId
 from foundation.settings import Secret
@@ -23,6 +23,7 @@ from foundation.wire import Wire
 NOW_S = 1_800_000_000
 Client = TestClient[Any, Any]
 JSON = {"Content-Type": "application/json"}
+SERVICE_KEYS = {"pop": Secret("key")}
 
 
 class Note(Wire, frozen=True, kw_only=True):
@@ -66,6 +67,10 @@ class Routes:
         await response.write(b"x" * 100)
         raise Unavailable("the shelf went away meanwhile") if call.path_id("id") == 1 else RuntimeError("torn")
 
+    @endpoint("GET", "/internal/v1/address", summary="Where the caller is", reply=dict[str, str])
+    async def address(self, call: Call[None]) -> dict[str, str]:
+        return {"address": client_address(call.request, SERVICE_KEYS)}
+
     @endpoint("GET", "/internal/v1/notes", summary="Inside", reply=dict[str, str], access=Access.SERVICE)
     async def inside(self, call: Call[None]) -> dict[str, str]:
         assert call.caller is not None
@@ -86,7 +91,7 @@ def guard(key: SigningKey) -> TokenGuard:
         keys=keys,
         revoked=Revoked(clock_s=lambda: NOW_S),
         clock_s=lambda: NOW_S,
-        service_keys={"pop": Secret("key")},
+        service_keys=SERVICE_KEYS,
     )
 
 
@@ -203,6 +208,18 @@ async def test_an_unknown_error_keeps_its_text_in_the_log(client: Client, caplog
     assert answer.status == 500
     assert "secret" not in await answer.text()
     assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("voucher", "address"),
+    [("key", "203.0.113.7"), ("guessed", "127.0.0.1"), ("", "127.0.0.1"), (None, "127.0.0.1")],
+)
+async def test_only_a_service_is_believed_about_whom_it_forwards(
+    client: Client, voucher: str | None, address: str
+) -> None:
+    """Else a guesser of passwords could be at another address with every try."""
+    headers = {"X-Forwarded-For": "203.0.113.7", **({} if voucher is None else {"X-Popreel-Service-Key": voucher})}
+    assert await (await client.get("/internal/v1/address", headers=headers)).json() == {"address": address}
 
 
 async def test_what_takes_too_long_is_a_problem_that_says_when_to_ask_again(client: Client) -> None:

@@ -12,8 +12,11 @@ from multidict import CIMultiDict
 
 from edge.gateway.proxy import OriginProxy, end_to_end
 from foundation.http.problem import problems_middleware
+from foundation.settings import Secret
 
 Client = TestClient[Any, Any]
+KEY = Secret("pop-key")
+LIES = {"X-Forwarded-For": "8.8.8.8", "X-Popreel-Service-Key": "guessed", "Authorization": "Bearer t"}
 
 
 class Origin:
@@ -79,7 +82,9 @@ async def client(origin: Origin, seen: Seen) -> AsyncIterator[Client]:
     server = TestServer(origin.app())
     await server.start_server()
     async with aiohttp.ClientSession(auto_decompress=False) as session:
-        proxy = OriginProxy(origin_url=str(server.make_url("")), pop_id="local-1", session=session, after=seen)
+        proxy = OriginProxy(
+            origin_url=str(server.make_url("")), pop_id="local-1", service_key=KEY, session=session, after=seen
+        )
         async with gateway(proxy) as client:
             yield client
     origin.release.set()
@@ -120,9 +125,10 @@ async def test_hop_by_hop_fields_end_here_in_both_directions(client: Client) -> 
 
 
 async def test_the_origin_learns_who_asked_and_cannot_be_lied_to(client: Client) -> None:
-    answer = await client.get("/api/v1/x", headers={"X-Forwarded-For": "8.8.8.8", "Authorization": "Bearer t"})
+    answer = await client.get("/api/v1/x", headers=LIES)
     sent = (await answer.json())["headers"]
     assert (sent["X-Forwarded-For"], sent["Via"], sent["Authorization"]) == ("127.0.0.1", "1.1 local-1", "Bearer t")
+    assert sent["X-Popreel-Service-Key"] == "pop-key", "by which the origin takes our word for the address"
 
 
 async def test_repeated_fields_and_statuses_pass(client: Client) -> None:
@@ -142,7 +148,7 @@ async def test_a_viewer_who_leaves_ends_the_request_at_the_origin(origin: Origin
     server = TestServer(origin.app())
     await server.start_server()
     async with aiohttp.ClientSession() as session:
-        proxy = OriginProxy(origin_url=str(server.make_url("")), pop_id="local-1", session=session)
+        proxy = OriginProxy(origin_url=str(server.make_url("")), pop_id="local-1", service_key=KEY, session=session)
         app = web.Application()
         app.router.add_get("/{path:.*}", proxy.handle)
         front = TestServer(app)
@@ -165,7 +171,9 @@ async def test_what_succeeded_is_told_and_what_failed_is_not(client: Client, see
 
 async def test_an_origin_that_is_away_is_a_503_that_asks_to_come_back() -> None:
     async with aiohttp.ClientSession() as session:
-        proxy = OriginProxy(origin_url=f"http://127.0.0.1:{unused_port()}", pop_id="local-1", session=session)
+        proxy = OriginProxy(
+            origin_url=f"http://127.0.0.1:{unused_port()}", pop_id="local-1", service_key=KEY, session=session
+        )
         async with gateway(proxy) as client:
             answer = await client.get("/api/v1/x")
             assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
