@@ -134,7 +134,7 @@ class FastLane:
         reply.uses += 1  # of one that is not kept it has been counted already
         if cmcd is not None:
             return self._to_player(reply, line, cmcd, link, now_s)
-        if request:
+        if request and reply.uses > 1:  # where the first use is the last one too, remembering would be for nothing
             self.repeats.remember(request, hit, reply, until_s=until_s)
         return reply
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
+import msgspec
 from multidict import CIMultiDict
 
 from edge.delivery import cors
@@ -30,29 +31,32 @@ Shape = RangeSpec | int
 _PER_ANSWER = frozenset({"age", "cache-status", "content-length", "content-range"})
 
 
-class Reply:
-    """What to write: the head, then the body's buffers, `size` bytes in all, out of `cells`. Whoever uses it adds 1."""
+Buffers = tuple[bytes | memoryview, ...]
 
-    __slots__ = ("body", "buffers", "cells", "head", "is_kept", "size", "status", "uses", "wire")
 
-    def __init__(
-        self, status: int, head: bytes, body: tuple[bytes | memoryview, ...] = (), cells: tuple[Cell, ...] = ()
-    ) -> None:
-        self.status = status
-        self.head = head
-        self.body = body
-        self.cells = cells
-        self.size = sum(map(len, body))
-        self.uses = 0
-        self.is_kept = False
-        """For the second: its uses are counted later."""
-        self.buffers = [head, *body]
-        self.wire = b"".join(self.buffers) if self.size <= JOIN_BYTES else b""
-        """Head and body in one, if short."""
+class Reply(msgspec.Struct, gc=False, eq=False):
+    """What to write: `buffers`, the head and then the body's `size` bytes out of `cells`. Whoever uses it adds 1."""
+
+    status: int
+    buffers: Buffers
+    size: int
+    wire: bytes
+    """Head and body in one, if the body is short."""
+    cells: tuple[Cell, ...] = ()
+    uses: int = 0
+    is_kept: bool = False
+    """For the second: its uses are counted later."""
 
     def with_field(self, line: bytes) -> Reply:
         """The same with one more header field, for one request; `line` has its line end."""
-        return Reply(self.status, b"%b%b\r\n" % (self.head[:-2], line), self.body)
+        head = b"".join((self.buffers[0][:-2], line, b"\r\n"))
+        return reply_of(self.status, head, self.buffers[1:])
+
+
+def reply_of(status: int, head: bytes, body: Buffers = (), cells: tuple[Cell, ...] = ()) -> Reply:
+    size = sum(map(len, body))
+    buffers = (head, *body)
+    return Reply(status, buffers, size, b"".join(buffers) if size <= JOIN_BYTES else b"", cells)
 
 
 class Ending(Protocol):
@@ -68,14 +72,14 @@ class PreparedHit:
         "_base_200",
         "_base_206",
         "_base_304",
-        "_name",
+        "_base_whole",
+        "_status",
         "_tail",
         "_variants",
         "cells",
         "descendants",
         "etag",
         "fresh_until_s",
-        "head_200",
         "is_coded",
         "needs_token",
         "next_variant",
@@ -93,7 +97,6 @@ class PreparedHit:
         self.varies_on = stored.vary_names
         self._variants: dict[tuple[FieldLine, ...], PreparedHit] = {}
         """By the fields it varies on as requests had them: this one or one behind it."""
-        self._name = name
         self.fresh_until_s = now_s + stored.ttl_s(now_s)
         self.etag = stored.headers.get("ETag", "").encode()
         self.is_coded = is_coded(stored.body_id)
@@ -105,8 +108,12 @@ class PreparedHit:
         self._base_206 = self._base_200.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 206 Partial Content", 1)
         tag = CIMultiDict({"If-None-Match": stored.headers["ETag"]}) if self.etag else None
         self._base_304 = self._base(tag, cors_origin, now_s) if tag is not None else b""
+        self._base_whole = b"%bContent-Length: %d\r\n" % (self._base_200, stored.total)
+        upstream = stored.headers.getall("Cache-Status", ())
+        status = ", ".join([*upstream, cache_status.hit(name, ttl_s=0).removesuffix("0")])
+        self._status = f"\r\nCache-Status: {status}".encode()
         self.until_second_s = 0.0
-        self._tail = self.head_200 = b""
+        self._tail = b""
 
     def _base(self, request: CIMultiDict[str], cors_origin: str, now_s: float) -> bytes:
         """Status line and the fields that are the same in every answer: those the slow lane would send."""
@@ -125,11 +132,8 @@ class PreparedHit:
         self.descendants.clear()
         self.ready.clear()
         stored = self.stored
-        line = cache_status.hit(self._name, ttl_s=stored.ttl_s(now_s))
-        upstream = stored.headers.getall("Cache-Status", ())
-        status = ", ".join([*upstream, line])
-        self._tail = f"Age: {int(stored.age_s(now_s))}\r\nCache-Status: {status}\r\n\r\n".encode()
-        self.head_200 = b"%bContent-Length: %d\r\n%b" % (self._base_200, stored.total, self._tail)
+        age_s = stored.age_s(now_s)
+        self._tail = b"Age: %d%b%d\r\n\r\n" % (age_s, self._status, (stored.lifetime_s - age_s) // 1)
 
     def is_same_variant(self, other: PreparedHit) -> bool:
         mine, its = self.stored, other.stored
@@ -166,14 +170,14 @@ class PreparedHit:
         if isinstance(shape, RangeSpec):
             return self._part(shape)
         if shape == HEAD_ONLY:
-            return Reply(200, self.head_200)
+            return reply_of(200, self._base_whole + self._tail)
         if shape == NOT_MODIFIED:
-            return Reply(304, self._base_304 + self._tail)
+            return reply_of(304, self._base_304 + self._tail)
         cells = tuple(map(self.cells.get, range(self.stored.slices)))
         if None in cells:
             return None
         held = cast(tuple[Cell, ...], cells)
-        return Reply(200, self.head_200, tuple([cell.data for cell in held]), held)
+        return reply_of(200, self._base_whole + self._tail, tuple([cell.data for cell in held]), held)
 
     def _part(self, spec: RangeSpec) -> Reply | None:
         stored = self.stored
@@ -199,4 +203,4 @@ class PreparedHit:
             stop - start,
             self._tail,
         )
-        return Reply(206, head, tuple(body), tuple(cells))
+        return reply_of(206, head, tuple(body), tuple(cells))

@@ -186,8 +186,7 @@ class EdgeProtocol(asyncio.Protocol):
                 self._hand_over(data, line, end + 4, block)
                 return
             block = None
-            answers.append(reply.head)
-            answers += reply.body
+            answers += reply.buffers
             size += reply.size
             data = data[end + 4 :]
             if data and size > WRITE_HIGH_BYTES:

@@ -8,6 +8,8 @@ variant) is in its bytes, so equal bytes need no second look at them.
 
 from __future__ import annotations
 
+import msgspec
+
 from edge.delivery.lane.prepared_hit import PreparedHit, Reply, Shape
 from edge.delivery.tally import FastCounts
 
@@ -19,14 +21,11 @@ MAX_ANSWER_BYTES = 64 << 20
 """Of all answers kept; most are slices that the RAM tier holds anyway."""
 
 
-class Repeat:
+class Repeat(msgspec.Struct, gc=False, eq=False):
     """What a request was answered. Whoever sends it again adds 1 to the reply's uses."""
 
-    __slots__ = ("reply", "until_s")
-
-    def __init__(self, reply: Reply, *, until_s: float) -> None:
-        self.reply = reply
-        self.until_s = until_s
+    reply: Reply
+    until_s: float
 
 
 class Repeats:
@@ -59,7 +58,7 @@ class Repeats:
         """`reply` answers `request` until `until_s`, or the end of this second, or the end of the hit."""
         if not reply.is_kept or len(request) > MAX_REQUEST_BYTES or len(self.known) >= MAX_REPEATS:
             return
-        repeat = Repeat(reply, until_s=min(until_s, hit.until_second_s, hit.fresh_until_s))
+        repeat = Repeat(reply, min(until_s, hit.until_second_s, hit.fresh_until_s))
         self.known[request] = repeat
         hit.descendants.append(repeat)
 
