@@ -25,9 +25,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_streams: int = 16
     memory_bytes: int = 4 * GIB
     """Address space of the encoder child (RLIMIT_AS): twice what a large clip needs. Raise with max_pixels."""
-    frame_memory_bytes: int = 3 * GIB // 2
-    """Decoded pictures held between the waves, cut to a quarter of the free memory. A clip that fits (15 s of 1080p at
-    30 a second needs 1.4 GB) is decoded once, of a longer one the middle is decoded again. 0: always twice."""
+    frame_memory_bytes: int = 3 * GIB // 4
+    """Decoded pictures that wait in memory for the upper rungs, cut to a quarter of the free memory. 0: none wait, on
+    disk neither, and all are decoded twice."""
+    frame_disk_bytes: int = 8 * GIB
+    """Decoded pictures that find no room in memory, in the scratch folder: cut to a quarter of the free space, none
+    where that is memory too (tmpfs). What finds no room here either is decoded again. 0: all of that."""
     max_output_bytes: int = 2 * GIB
     """Largest single file the child may write (RLIMIT_FSIZE)."""
     threads: int = 0

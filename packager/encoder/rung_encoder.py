@@ -145,6 +145,7 @@ def h264_encoder(rung: Rung, colour: Colour, *, threads: int) -> VideoCodecConte
         "maxrate": str(rung.ceiling_bps),
         "bufsize": str(int(rung.ceiling_bps * BUFFER_S)),
         "forced-idr": "1",
+        "a53cc": "0",  # no captions of the source: no playlist declares them, edits and a new rate put them out of step
         "threads": str(threads),
         "x264-params": f"keyint={keyint + 1}:min-keyint=1:scenecut=0:open-gop=0:rc-lookahead=20:vbv-init=0.6",
     }

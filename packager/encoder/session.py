@@ -18,6 +18,7 @@ from foundation.wire.media import MediaManifest
 from packager.edits import Edits
 from packager.encoder.gallery import Gallery
 from packager.encoder.halt import Halt, beside, waited
+from packager.encoder.overflow import Overflow
 from packager.encoder.pace import Pace
 from packager.encoder.progress import ProgressMeter
 from packager.encoder.rung_encoder import RungJob
@@ -105,6 +106,8 @@ class Session:
             self._add(plan, made)
             self._publish()
             self._emit(RungReady(manifest=self._release.manifest()))
+        if spool is not None:
+            spool.discard()
         self._finish_stills(waited(stills, self._halt))
 
     def _first_rung(self, plan: _Plan, spool: Spool | None) -> Gallery:
@@ -145,12 +148,23 @@ class Session:
         goal_s = FIRST_RUNG_SHARE * float(scene.duration_s)
         pace = Pace(total=scene.total, goal_s=goal_s, clock=self._clock)
         capacity = self._limits.frame_memory_bytes // scene.picture_bytes
-        spool = Spool(capacity=capacity, total=scene.total, halt=self._halt, pace=pace)
+        overflow = self._overflow(scene) if capacity else None
+        spool = Spool(capacity=capacity, total=scene.total, halt=self._halt, pace=pace, overflow=overflow)
+        if overflow is not None:
+            beside("spill", spool.spill, self._halt)
         # Nobody waits for these pictures as for the first rung's: fewer threads decode for 5 % less processor time.
         pictures = upper_pictures(scene, spool, threads=max(1, self._cpus // 2))
         rungs = plan.rungs[1:]
         wave = self._wave(plan, rungs, self._progress.counted("rungs", pictures, rungs))
         return UpperLane(wave, self._halt), spool
+
+    def _overflow(self, scene: Scene) -> Overflow | None:
+        limit_bytes = self._limits.frame_disk_bytes
+        if not limit_bytes:
+            return None
+        folder = self._out / SCRATCH
+        folder.mkdir(exist_ok=True)
+        return Overflow(folder, limit_bytes=limit_bytes, picture_bytes=scene.picture_bytes)
 
     def _wave(
         self, plan: _Plan, rungs: Sequence[Rung], pictures: Iterator[tuple[int, av.VideoFrame]], tap: Tap | None = None

@@ -1,4 +1,4 @@
-"""Pictures that found no room in memory are decoded a second time, from a key picture: the result is the same."""
+"""Pictures that find no room in memory wait on disk or are decoded again: all comes out the same."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Interpolation
 
 from packager import Completed, package
 from packager.edits import NO_EDITS, Edits
-from packager.encoder.halt import Halt
+from packager.encoder.halt import Halt, beside, waited
+from packager.encoder.overflow import Overflow
 from packager.encoder.pace import Pace
 from packager.encoder.pictures import packets_before, same_picture
 from packager.encoder.scene import Inputs, Scene, build_scene
+from packager.encoder.shape import Shaper
 from packager.encoder.spool import Spool
 from packager.encoder.upper_lane import upper_pictures
 from packager.limits import Limits
@@ -117,12 +120,14 @@ def test_a_key_picture_that_lies_is_found_out(scene_of: object, tmp_path: Path) 
 
 async def test_the_files_are_the_same_however_much_memory_there_was(tmp_path: Path) -> None:
     source = make(tmp_path / "in.mp4", *KEYED, *AAC, size="854x480", seconds=1.6)
-    for name, held in (("none", 0), ("some", 20 * 854 * 480 * 3 // 2), ("all", 1 << 30)):
-        limits = Limits(frame_memory_bytes=held, threads=1)  # one thread: x264's choices do not hang on timing
+    some = 20 * 854 * 480 * 3 // 2
+    for name, held, on_disk in (("none", 0, 0), ("some", some, 0), ("disk", some // 4, 1 << 30), ("all", 1 << 30, 0)):
+        # One thread: x264's choices do not hang on timing.
+        limits = Limits(frame_memory_bytes=held, frame_disk_bytes=on_disk, threads=1)
         events = [event async for event in package(source, tmp_path / name, limits=limits)]
         assert isinstance(events[-1], Completed)
     for file in ("360p.mp4", "480p.mp4", "poster.webp", "storyboard.webp"):
-        made = {(tmp_path / name / file).read_bytes() for name in ("none", "some", "all")}
+        made = {(tmp_path / name / file).read_bytes() for name in ("none", "some", "disk", "all")}
         assert len(made) == 1, file
 
 
@@ -145,3 +150,34 @@ def test_what_the_spool_left_out_in_the_middle_is_decoded_and_no_more(scene_of: 
     assert [_luma(picture) for _, picture in got] == [_luma(picture) for picture in whole]
     decoded = [place for place, picture in got if picture is not whole[place]]
     assert decoded == list(range(10, 50))
+
+
+@pytest.mark.parametrize("name", ["left.mp4", "centre.mp4", "pq.mp4"])
+def test_pictures_that_wait_on_disk_come_out_of_the_scaler_the_same(
+    name: str, scene_of: object, tmp_path: Path
+) -> None:
+    """Not their pixels alone count: the scaler looks at where the chroma lies, at the matrix and at the range."""
+    centre = ("-c:v", "mpeg4", "-pix_fmt", "yuv420p")
+    pq = (*KEYED, "-pix_fmt", "yuv420p10le", "-color_trc", "smpte2084", "-color_primaries", "bt2020", "-colorspace")
+    options = {"left.mp4": KEYED, "centre.mp4": centre, "pq.mp4": (*pq, "bt2020nc")}[name]
+    assert callable(scene_of)
+    scene = scene_of(make(tmp_path / name, *options, size="322x182", seconds=1))
+    whole = [picture for _, picture in scene.pictures(threads=1)]
+    halt = Halt()
+    patient = Pace(total=30, goal_s=float("inf"), clock=lambda: 0.0)
+    overflow = Overflow(tmp_path, limit_bytes=64 << 20, picture_bytes=scene.picture_bytes)
+    spool = Spool(capacity=4, total=30, halt=halt, pace=patient, overflow=overflow)
+    spilling = beside("spill", spool.spill, halt)
+    for place, picture in enumerate(whole):
+        spool.put(place, picture)
+    spool.close()
+    waited(spilling, halt)
+    got = [picture for _, picture in upper_pictures(scene, spool, threads=1)]
+    assert sum(one is not other for one, other in zip(got, whole, strict=True)) >= 26
+    shaper = Shaper(scene.spec, 160, 90, interpolation=Interpolation.BICUBIC)
+    assert [_pixels(shaper.shape(one)) for one in got] == [_pixels(shaper.shape(one)) for one in whole]
+    spool.discard()
+
+
+def _pixels(frame: av.VideoFrame) -> bytes:
+    return frame.to_ndarray().tobytes()
