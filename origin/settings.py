@@ -128,6 +128,22 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
     jobs_at_once: Annotated[int, Meta(ge=1, le=64, description="Worker: videos packaged at the same time.")] = 1
     lease_s: Annotated[float, Meta(ge=2, description="Worker: a silent worker loses its job after this, s.")] = 30.0
     packaging_timeout_s: Annotated[float, Meta(ge=10, description="Worker: longest packaging of one video, s.")] = 300.0
+    frame_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Worker: decoded pictures of a job that wait in memory, bytes; at most a quarter of what is "
+            "free. 0: all are decoded twice.",
+        ),
+    ] = 768 * MIB
+    frame_disk_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Worker: decoded pictures of a job that wait in scratch_dir when memory is full, bytes; at most "
+            "a quarter of what is free. 0 spares the disk (3 GB a minute of 1080p), for 5 % more processor time.",
+        ),
+    ] = 8192 * MIB
     max_material_bytes: Annotated[
         int,
         Meta(ge=MIB, description="Worker: most that is fetched of a sound or of the other video of a duet, bytes."),

@@ -74,7 +74,12 @@ def _runner(
     sounds = SoundStore(stores.shards)
     remix = Remix(videos=videos, sounds=sounds, access=AccessStore(stores.shards, accounts))
     scratch = Scratch(settings.scratch_dir)
-    limits = Limits(max_bytes=settings.max_file_bytes, max_duration_s=settings.max_duration_ms / 1000)
+    limits = Limits(
+        max_bytes=settings.max_file_bytes,
+        max_duration_s=settings.max_duration_ms / 1000,
+        frame_memory_bytes=settings.frame_memory_bytes,
+        frame_disk_bytes=settings.frame_disk_bytes,
+    )
     queue = JobQueue(
         stores.shards,
         worker=f"{socket.gethostname()}:{os.getpid()}",

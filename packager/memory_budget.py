@@ -1,4 +1,4 @@
-"""How much memory decoded pictures may be held in, so that a short clip is decoded once for all its rungs."""
+"""How much memory decoded pictures may be held in, so that a clip is decoded once for all its rungs."""
 
 from __future__ import annotations
 
