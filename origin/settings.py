@@ -140,8 +140,8 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
-            description="Worker: decoded pictures of a job that wait in scratch_dir when memory is full, bytes; at most "
-            "a quarter of what is free. 0 spares the disk (3 GB a minute of 1080p), for 5 % more processor time.",
+            description="Worker: decoded pictures of a job that wait in scratch_dir when memory is full, bytes; at "
+            "most a quarter of what is free. 0 spares the disk (3 GB a minute of 1080p), for 5 % more processor time.",
         ),
     ] = 8192 * MIB
     max_material_bytes: Annotated[
