@@ -110,7 +110,7 @@ class Player:
         before = time.perf_counter()
         page = await self._feed.page(self._viewer, count=20, cursor=self._cursor)
         self._load.pages.append(time.perf_counter() - before)
-        assert len(page.videos) == 20
+        assert len(page.videos) == 20, (len(page.videos), page.is_fallback)
         self._cursor = page.next_cursor if self._turns % NEW_SESSION_EVERY else None
         return page
 

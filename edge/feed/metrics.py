@@ -16,6 +16,11 @@ class FeedMetrics:
         )
         self.items = Counter("feed_items_total", "Items served, by candidate source.", ["source"], registry=registry)
         self.fallbacks = Counter("feed_fallbacks_total", "Pages made in a lesser way.", ["reason"], registry=registry)
+        self.unranked = Counter(
+            "feed_pages_unranked_total",
+            "Pages in the order from before the last report, because too many were being made.",
+            registry=registry,
+        )
         self.events = Counter(
             "feed_watch_events_total", "Watch events by what became of them.", ["kind"], registry=registry
         )

@@ -54,12 +54,22 @@ class PlaceMaker:
         self._metrics = metrics
 
     async def extend(
-        self, viewer: Viewer, record: ViewerRecord, relations: Relations, session: Session, need: int
+        self,
+        viewer: Viewer,
+        record: ViewerRecord,
+        relations: Relations,
+        session: Session,
+        need: int,
+        *,
+        crowded: bool,
     ) -> tuple[Session, tuple[Pick, ...], bool]:
-        """Hand out `need` more places: from the tail, a new list, what the last session showed, or seen videos."""
+        """Hand out `need` more places: from the tail, a new list, what the last session showed, or seen videos.
+
+        `crowded`: too many pages are being made, so a tail that is long enough is used in the order that stands.
+        """
         arm = self._ranking.arms.arm_of(viewer.id)
         state = self._state(viewer, record, relations, session)
-        session, lesser = await self._fresh_tail(session, state, need, arm, viewer)
+        session, lesser = await self._fresh_tail(session, state, need, arm, viewer, crowded=crowded)
         taken, tail = self._take(session.tail, state, need)
         if len(taken) < need:
             state = self._state(viewer, record, relations, session.handed_out(taken, tail=()), again=True)
@@ -72,19 +82,30 @@ class PlaceMaker:
         return session.handed_out(taken, tail=tail), taken, lesser
 
     async def _fresh_tail(
-        self, session: Session, state: ViewerState, need: int, arm: str, viewer: Viewer
+        self, session: Session, state: ViewerState, need: int, arm: str, viewer: Viewer, *, crowded: bool
     ) -> tuple[Session, bool]:
         enough = len(session.tail) >= need
         if enough and not session.stale:
             return session, False
+        if enough and crowded:
+            self._metrics.unranked.inc()
+            return session, False  # still stale: it is ranked with the next page, or behind this one
         if enough and session.events_since < self._settings.rerank_events:
             try:
-                ranked = await self._ranking.rerank(state, session.tail, arm=arm)
+                ranked = self._ranking.rerank(state, session.tail, arm=arm)
                 return session.with_tail(self._cached_first(ranked.picks), retrieved=False), ranked.degraded
             except Unavailable:
                 return session, True  # the old order is better than none
         picks, lesser = await self._generate(state, arm, viewer)
         return session.with_tail(self._cached_first(picks), retrieved=True), lesser
+
+    async def ahead(self, viewer: Viewer, record: ViewerRecord, relations: Relations) -> tuple[Pick, ...] | None:
+        """A new list for the viewer's session, before a page asks for it; None when ranking does not answer."""
+        if record.session is None:
+            return None
+        state = self._state(viewer, record, relations, record.session)
+        picks, lesser = await self._generate(state, self._ranking.arms.arm_of(viewer.id), viewer)
+        return None if lesser else self._cached_first(picks)
 
     def _cached_first(self, picks: tuple[Pick, ...]) -> tuple[Pick, ...]:
         """Near ties go to what is in this PoP's cache: it starts faster. Nobody moves by more than one place."""

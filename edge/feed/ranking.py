@@ -1,12 +1,13 @@
-"""Runs the recommender off the event loop and keeps the shared lists and the index fresh."""
+"""Runs the recommender, and keeps the shared lists and the index fresh in threads."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from foundation.errors import Unavailable
 from foundation.tasks import end_tasks
 from inference.feed.columns import FeedColumns
 from inference.feed.pools import PoolPolicy, Pools, make_pools
-from inference.feed.recommender import Pick, Ranked, Recommender
+from inference.feed.recommender import Pick, Ranked, Recommender, Retrieved
 from inference.feed.row_index import EXACT_LIMIT, RowIndex
 from inference.feed.sources import Source, visible
 from inference.feed.viewer import ViewerState
@@ -27,9 +28,6 @@ from inference.feed.viewer import ViewerState
 _log = logging.getLogger(__name__)
 _COMPARED = 20
 """Places at the head of two lists that a shadow compares."""
-
-
-_Job = Callable[[np.random.Generator], Ranked]
 
 
 class Ranking:
@@ -56,11 +54,10 @@ class Ranking:
         self._pool_policy = pool_policy
         self._clock = clock
         self._rng = rng
-        self._rngs: list[np.random.Generator] = []
         self._timeout_s = timeout_s
         self._pools_s = pools_s
         self._metrics = metrics
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rank")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rank-exact")
         self._upkeep_executor = ThreadPoolExecutor(1, thread_name_prefix="rank-upkeep")
         self._breaker = CircuitBreaker(failures=5, pause_s=2.0, clock=time.monotonic)
         self._pools = make_pools(columns, now_s=clock(), policy=pool_policy)
@@ -94,17 +91,29 @@ class Ranking:
         ago."""
         now_s, recommender = self._clock(), self.arms.recommender(arm)
         state = self._in_space(state, recommender)
-        return await self._run(
-            lambda rng: recommender.recommend(self._pools_for(now_s), state, count=count, now_s=now_s, rng=rng)
-        )
+        with self._guarded():
+            pools, retrieved = await self._retrieve(recommender, state, now_s)
+            return recommender.recommend(pools, state, count=count, now_s=now_s, rng=self._rng, retrieved=retrieved)
 
-    async def rerank(self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str) -> Ranked:
+    async def _retrieve(self, recommender: Recommender, state: ViewerState, now_s: float) -> tuple[Pools, Retrieved]:
+        """Here and now with an index: under a millisecond, and a thread would wait longer for the interpreter (0309).
+        Without one a search is exact, tens of milliseconds: a thread's. Raises TimeoutError."""
+
+        def search() -> tuple[Pools, Retrieved]:
+            pools = self._pools_for(now_s)
+            return pools, recommender.retrieve(pools, state)
+
+        if recommender.index.waiting <= EXACT_LIMIT:
+            return search()
+        async with asyncio.timeout(self._timeout_s):
+            return await asyncio.get_running_loop().run_in_executor(self._executor, search)
+
+    def rerank(self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str) -> Ranked:
         """The tail in a new order. Raises Unavailable as `recommend`."""
         now_s, recommender = self._clock(), self.arms.recommender(arm)
         state = self._in_space(state, recommender)
-        return await self._run(
-            lambda rng: recommender.rerank(self._pools_for(now_s), state, tail, now_s=now_s, rng=rng)
-        )
+        with self._guarded():
+            return recommender.rerank(self._pools, state, tail, now_s=now_s, rng=self._rng)
 
     def shadow(self, state: ViewerState, served: tuple[Pick, ...], *, arm: str) -> None:
         """Make the arm's list beside the one served and measure how alike they are. One at a time; never waited for."""
@@ -113,14 +122,11 @@ class Ranking:
 
     async def _compare(self, state: ViewerState, served: tuple[Pick, ...], arm: str) -> None:
         now_s, recommender = self._clock(), self.arms.recommender(arm)
-        state = self._in_space(state, recommender)
+        state, rng = self._in_space(state, recommender), self._rng.spawn(1)[0]  # a generator is one thread's
         try:
             ranked = await asyncio.get_running_loop().run_in_executor(
                 self._upkeep_executor,
-                self._with_rng,
-                lambda rng: recommender.recommend(
-                    self._pools_for(now_s), state, count=len(served), now_s=now_s, rng=rng
-                ),
+                lambda: recommender.recommend(self._pools_for(now_s), state, count=len(served), now_s=now_s, rng=rng),
             )
         except Exception:
             _log.exception("a shadowed arm failed", extra={"event": "shadow_failed", "arm": arm})
@@ -167,33 +173,21 @@ class Ranking:
         ids.sort(key=lambda video_id: last_seen.get(video_id, -1))
         return tuple(Pick(video_id=video_id, source=Source.RERUN, score=0.0) for video_id in ids[:count])
 
-    async def _run(self, work: _Job) -> Ranked:
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Whatever goes wrong inside, in numpy or onnxruntime, costs one viewer's order, not the page (F4)."""
         if self._breaker.open:
             raise Unavailable("ranking failed several times: popular videos for a moment")
         try:
-            async with asyncio.timeout(self._timeout_s):
-                ranked = await asyncio.get_running_loop().run_in_executor(self._executor, self._with_rng, work)
+            yield
         except TimeoutError as err:
             self._breaker.failed()
             raise Unavailable("ranking was late") from err
         except Exception as err:
-            # Whatever goes wrong in numpy or onnxruntime must cost one viewer's order, not the page (F4).
             self._breaker.failed()
             _log.exception("ranking failed", extra={"event": "ranking_failed"})
             raise Unavailable("ranking failed") from err
         self._breaker.succeeded()
-        return ranked
-
-    def _with_rng(self, work: _Job) -> Ranked:
-        """Generators are not thread-safe: each job borrows one. (Making one costs more than a tenth of a job.)"""
-        try:
-            rng = self._rngs.pop()
-        except IndexError:
-            rng = self._rng.spawn(1)[0]
-        try:
-            return work(rng)
-        finally:
-            self._rngs.append(rng)
 
     def _pools_for(self, now_s: float) -> Pools:
         """Shared lists; made on the spot when the catalogue changed and is small enough for that to be cheap."""

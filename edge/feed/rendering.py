@@ -53,16 +53,15 @@ class PageRenderer:
         self._prepared: OrderedDict[int, _Prepared] = OrderedDict()
 
     def items(self, picks: Sequence[Pick], position: int, prefs: Preferences, viewer: Viewer) -> tuple[FeedItem, ...]:
+        """Without what was deleted since it was handed out; a replayed page is then shorter."""
         liked, now_ms = frozenset(prefs.liked), int(self._clock() * 1000)
         arm = self._arms.arm_of(viewer.id)
         model, label = self._arms.recommender(arm).model.name, self._arms.label(arm)
         items: list[FeedItem] = []
         for place, pick in enumerate(picks, start=position):
             ready = self._ready(pick.video_id)
-            if ready is None:  # deleted since it was handed out; a replayed page is then shorter
+            if ready is None:
                 continue
-            cached = self._is_cached(ready)
-            token = make_token(pick, place=place, model=model, arm=label, served_ms=now_ms, cached=cached)
             counters = self._counters(pick.video_id, ready.item)
             items.append(
                 msgspec.structs.replace(
@@ -72,7 +71,9 @@ class PageRenderer:
                     comment_count=counters.comments,
                     share_count=counters.shares,
                     liked=pick.video_id in liked,
-                    impression=token,
+                    impression=make_token(
+                        pick, place=place, model=model, arm=label, served_ms=now_ms, cached=self._is_cached(ready)
+                    ),
                     why=why(pick.source, ready.item),
                 )
             )

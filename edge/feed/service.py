@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from edge.events.spool import EventSpool
+from edge.feed.ahead import RankAhead
 from edge.feed.arms import Arms, open_arms
 from edge.feed.exposure import ExposureCounts, ExposureReceipt
 from edge.feed.following import following_page
@@ -32,11 +33,12 @@ from edge.feed.session import Session, make_cursor, read_cursor
 from edge.feed.settings import FeedSettings
 from edge.feed.spaces import Spaces
 from edge.feed.statistics_store import StatisticsStore
-from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore
+from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore, counted_before, with_counted
 from edge.feed.virality import ViralWatch, warm_orders
-from edge.feed.watching import Watching
+from edge.feed.watching import Learned, Watching
+from foundation.errors import Unavailable
 from foundation.stores.round_trips import RoundTrips
-from foundation.wire.events import WatchReport
+from foundation.wire.events import WatchEvent, WatchReport
 from foundation.wire.feed import FeedPage
 from inference.feed.exploration import ExplorationPolicy
 from inference.feed.pools import PoolPolicy, Pools
@@ -44,6 +46,8 @@ from inference.feed.recommender import Policy
 from inference.feed.taste import Taste
 
 _log = logging.getLogger(__name__)
+_AHEAD_PAGES = 2
+"""A stale tail that lasts for no more pages is ranked before the next one asks."""
 
 
 class Feed:
@@ -104,6 +108,8 @@ class Feed:
         self._region = region
         self._metrics = metrics
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._in_progress = _InProgress()
+        self._ahead = RankAhead(self._rank_ahead, most_waiting=settings.pages_ranked)
 
     @classmethod
     async def open(
@@ -191,6 +197,7 @@ class Feed:
         return feed
 
     async def close(self) -> None:
+        await self._ahead.close()
         await self.ranking.close()
         await self._statistics.save(self._catalogue.columns)
         await self._trips.close()
@@ -211,21 +218,34 @@ class Feed:
             session, position = _continued(record.session, asked)
             picks = session.replayed(position, count)
             fallback = record.from_memory
-            if len(picks) < count:
-                session, fresh, lesser = await self._places.extend(
-                    viewer, record, relations, session, count - len(picks)
-                )
-                picks += fresh
-                fallback = fallback or lesser
-            saved = await self._store.save(
-                viewer.id, replace(record, session=session), watched=[], taste=False, prefs=False
-            )
+            with self._in_progress as pages:
+                if len(picks) < count:
+                    crowded = pages > self._settings.pages_ranked
+                    session, fresh, lesser = await self._places.extend(
+                        viewer, record, relations, session, count - len(picks), crowded=crowded
+                    )
+                    picks += fresh
+                    fallback = fallback or lesser
+                    if session.stale and len(session.tail) <= _AHEAD_PAGES * count:
+                        self._ahead.ask(viewer)
+                saved = await self._store.save(viewer.id, replace(record, session=session))
             fallback = fallback or not saved
         items = self._renderer.items(picks, position, record.preferences, viewer)
         self._renderer.order_starts(picks)
         self._metrics.page_s.labels("fallback" if fallback else "full").observe(time.perf_counter() - started)
         next_cursor = make_cursor(session.id, max(position, len(session.older)) + len(picks))
         return FeedPage(videos=items, next_cursor=next_cursor, is_fallback=fallback)
+
+    async def _rank_ahead(self, viewer: Viewer) -> None:
+        """Without the viewer's lock, so that neither a page nor a report waits; the next page writes it to Valkey."""
+        before = await self._store.load(viewer.id)
+        tail = await self._places.ahead(viewer, before, await self._relations(viewer))
+        if tail is None or before.session is None:
+            return
+        async with self._lock(viewer.id):
+            now = await self._store.load(viewer.id)
+            if now.session is not None and now.session.continues(before.session):
+                self._store.hold(viewer.id, replace(now, session=now.session.with_tail_of(before.session, tail)))
 
     async def following_page(self, viewer: Viewer, *, count: int, cursor: str | None) -> FeedPage:
         """Videos of followed creators, newest first. Raises BadCursor."""
@@ -236,30 +256,41 @@ class Feed:
         return FeedPage(videos=self._renderer.items(picks, 0, record.preferences, viewer), next_cursor=next_cursor)
 
     async def record(self, viewer: Viewer, reports: Sequence[WatchReport]) -> list[str]:
-        """Store the reports durably, then learn from them. Their event ids. Raises Unavailable (not stored)."""
+        """Store the reports durably and learn from them, in one round trip. Their event ids. Raises Unavailable (not
+        stored, nothing learned)."""
         events = self._watching.stamped(viewer, reports)
         once = {event.event_id: event for event in events}
         named = [event_id for event_id, event in once.items() if event.report.event_id is not None]
-        # One round trip: the spool's commands first, so that nothing counts as repeated that was never stored
-        _, repeated = await asyncio.gather(self._watching.store(events), self._store.counted_before(named))
         async with self._lock(viewer.id):
+            record = await self._store.load(viewer.id)
+            repeated = counted_before(record, named)
             counted = [event for event_id, event in once.items() if event_id not in repeated]
-            self._metrics.events.labels("counted").inc(len(counted))
-            self._metrics.events.labels("repeated").inc(len(events) - len(counted))
-            if counted:
-                record = await self._store.load(viewer.id)
-                learned = self._watching.learn(record, counted)
-                self._exposures.watched(learned.judged)
-                await self._store.save(
-                    viewer.id,
-                    learned.record,
-                    watched=learned.watched,
-                    taste=True,
-                    prefs=learned.record.preferences != record.preferences,
-                )
-                for impression, quantile in learned.judged:
-                    self.ranking.arms.observe(impression, quantile)
+            learned = self._watching.learn(record, counted)
+            after = with_counted(learned.record, [name for name in named if name not in repeated])
+            # In this order, so that nothing counts as known that was never stored
+            refused, _ = await asyncio.gather(
+                self._refused(events), self._store.save(viewer.id, after, watched=learned.watched)
+            )
+            if refused is not None:
+                await self._store.take_back(viewer.id, record, watched=learned.watched)
+                raise refused
+        self._count(learned, repeated=len(events) - len(counted))
         return [event.event_id for event in events]
+
+    async def _refused(self, events: Sequence[WatchEvent]) -> Unavailable | None:
+        try:
+            await self._watching.store(events)
+        except Unavailable as err:
+            return err
+        return None
+
+    def _count(self, learned: Learned, *, repeated: int) -> None:
+        self._metrics.events.labels("counted").inc(len(learned.outcomes))
+        self._metrics.events.labels("repeated").inc(repeated)
+        self._watching.count(learned)
+        self._exposures.watched(learned.judged)
+        for impression, quantile in learned.judged:
+            self.ranking.arms.observe(impression, quantile)
 
     async def receipt(self, video_id: int) -> ExposureReceipt:
         """What a new video was granted at this PoP. Raises Unavailable."""
@@ -285,7 +316,7 @@ class Feed:
             record = await self._store.load(viewer.id)
             after = self._watching.nudged(record, video_id, action)
             seen = [video_id] if action == "not_interested" else []
-            await self._store.save(viewer.id, after, watched=seen, taste=True, prefs=False)
+            await self._store.save(viewer.id, after, watched=seen)
 
     async def acted(self, viewer: Viewer, video_id: int, action: str, *, undone: bool) -> None:
         """A "like", "share" or "bookmark" went through to the origin: taste, tail and the heart on the item follow."""
@@ -296,27 +327,27 @@ class Feed:
                 liked = tuple(kept for kept in record.preferences.liked if kept != video_id)
                 liked = liked if undone else (*liked, video_id)[-500:]
                 after = replace(after, preferences=_with(after.preferences, liked=liked))
-            await self._store.save(viewer.id, after, watched=[], taste=not undone, prefs=action == "like")
+            await self._store.save(viewer.id, after)
 
     async def reset(self, viewer: Viewer) -> None:
         """Forget taste, interests and session; watched videos stay watched, hidden ones hidden."""
         async with self._lock(viewer.id):
             record = await self._store.load(viewer.id)
-            session = record.session.followed_by(secrets.token_hex(4)) if record.session else None
+            session = record.session.followed_by(secrets.token_hex(4)).forgotten() if record.session else None
             after = replace(
                 record,
                 taste=Taste(space=record.taste.space),
                 session=session,
                 preferences=_with(record.preferences, interests=()),
             )
-            await self._store.save(viewer.id, after, watched=[], taste=True, prefs=True)
+            await self._store.save(viewer.id, after)
 
     async def _change(self, viewer: Viewer, change: Callable[[Preferences], Preferences]) -> None:
         async with self._lock(viewer.id):
             record = await self._store.load(viewer.id)
             session = record.session.disturbed(self._settings.rerank_events) if record.session else None
             after = replace(record, preferences=change(record.preferences), session=session)
-            await self._store.save(viewer.id, after, watched=[], taste=False, prefs=True)
+            await self._store.save(viewer.id, after)
 
     async def _upkeep(self, pools: Pools) -> None:
         """After the shared lists were made: viral alarms warm the cache; now and then statistics are written."""
@@ -347,7 +378,7 @@ class Feed:
         learned = self._watching.recalled(record, await self._history.recent(viewer.id))
         if not learned.watched:
             return record
-        await self._store.save(viewer.id, learned.record, watched=learned.watched, taste=True, prefs=False)
+        await self._store.save(viewer.id, learned.record, watched=learned.watched)
         return await self._store.load(viewer.id)
 
     def _lock(self, viewer_id: str) -> asyncio.Lock:
@@ -359,6 +390,20 @@ class Feed:
 
     async def _relations(self, viewer: Viewer) -> Relations:
         return await self._users.relations(viewer.user_id) if viewer.user_id else NO_RELATIONS
+
+
+class _InProgress:
+    """How many are inside a `with` block at once; entering says so, itself included."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __enter__(self) -> int:
+        self._count += 1
+        return self._count
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
 
 
 def _continued(session: Session | None, asked: tuple[str, int] | None) -> tuple[Session, int]:

@@ -64,12 +64,38 @@ class Session:
         """The taste changed: rank the tail again before use."""
         return replace(self, stale=True, events_since=self.events_since + events)
 
+    def hands_out_as(self, other: Session | None) -> bool:
+        """The same places handed out and to come: all that is worth storing. (A session that is read is stale.)"""
+        if other is None or self.id != other.id:
+            return False
+        return self.served is other.served and self.tail is other.tail and self.before is other.before
+
     def with_tail(self, tail: tuple[Pick, ...], *, retrieved: bool) -> Session:
         return replace(self, tail=tail, stale=False, events_since=0 if retrieved else self.events_since)
 
+    def continues(self, earlier: Session) -> bool:
+        """Is it the same session, and has no list been retrieved since?"""
+        return self.id == earlier.id and self.events_since >= earlier.events_since
+
+    def with_tail_of(self, ranked: Session, tail: tuple[Pick, ...]) -> Session:
+        """This session with a tail that was retrieved for an earlier state of it: what happened since is still to be
+        ranked in. What was handed out since may be in it, and is passed over when places are taken."""
+        since = self.events_since - ranked.events_since
+        return replace(self, tail=tail, stale=since > 0, events_since=since)
+
     def followed_by(self, session_id: str) -> Session:
-        """A new session that avoids what this one showed last."""
-        return Session(id=session_id, before=tuple(pick.video_id for pick in self.served[-200:]))
+        """A new session that avoids what this one showed last. What this one had not shown yet stands in until its
+        own list is retrieved."""
+        before = tuple(pick.video_id for pick in self.served[-200:])
+        return Session(id=session_id, before=before, tail=self.tail, stale=True, events_since=_RETRIEVE)
+
+    def forgotten(self) -> Session:
+        """The taste behind the tail is gone, and so is the tail."""
+        return replace(self, tail=())
+
+
+_RETRIEVE = 1_000
+"""More events than any list outlives."""
 
 
 TIE = 0.05
@@ -117,7 +143,6 @@ class _StoredSession(msgspec.Struct, frozen=True, array_like=True):
     older: bytes
     tail: tuple[Pick, ...]
     events_since: int
-    stale: bool
     before: bytes
 
 
@@ -129,13 +154,12 @@ def encode(session: Session) -> bytes:
     """About 30 bytes a place that can be asked for again or comes next, 8 bytes an older one."""
     return _encoder.encode(
         _StoredSession(
-            2,
+            3,
             session.id,
             session.served,
             session.older.astype("<i8").tobytes(),
             session.tail,
             session.events_since,
-            session.stale,
             np.array(session.before, "<i8").tobytes(),
         )
     )
@@ -145,7 +169,7 @@ def decode(raw: bytes) -> Session | None:
     """None for bytes of another version: the viewer gets a new session."""
     try:
         stored = _decoder.decode(raw)
-        if stored.version != 2:
+        if stored.version != 3:
             return None
         return Session(
             id=stored.id,
@@ -153,7 +177,7 @@ def decode(raw: bytes) -> Session | None:
             older=np.frombuffer(stored.older, "<i8"),
             tail=stored.tail,
             events_since=stored.events_since,
-            stale=stored.stale,
+            stale=True,
             before=tuple(np.frombuffer(stored.before, "<i8").tolist()),
         )
     except (msgspec.DecodeError, ValueError):

@@ -26,16 +26,24 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
     ] = 100
     session_s: Annotated[float, Meta(ge=60, description="Seconds without a request that end a session.")] = 1800.0
     rank_threads: Annotated[
+        int, Meta(ge=1, le=64, description="Threads for the exact searches that are made until an index is built.")
+    ] = 1
+    pages_ranked: Annotated[
         int,
         Meta(
             ge=1,
-            le=64,
-            description="Ranking threads. One leaves the interpreter to the event loop; more shorten pages only where "
-            "several cores are idle.",
+            le=1000,
+            description="Pages being made at once up to which each is ranked again after a report; any more continue "
+            "in the order that stands.",
         ),
-    ] = 1
+    ] = 2
     rank_timeout_s: Annotated[
-        float, Meta(gt=0, le=10, description="Seconds until a page is served from popular videos instead.")
+        float,
+        Meta(
+            gt=0,
+            le=10,
+            description="Seconds an exact search may take until a page is served from popular videos instead.",
+        ),
     ] = 0.5
     rerank_events: Annotated[
         int,

@@ -9,19 +9,20 @@ Keys of one viewer share a hash tag, so they live on one node of a cluster:
     feed:{u:17}:session      edge.feed.session.encode, 30 minutes (setting)
     feed:{u:17}:prefs        Preferences as msgpack, 400 days
     feed:{u:17}:seen:2912    8 bytes per watched video, one key per week: exact, never saturates, forgets after 5 weeks
-    feed:event:{id}          a report that its player named and that is counted already, 2 hours
+    feed:{u:17}:counted      8 bytes each for the last 512 reports that the player named and that are counted, 2 hours
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
@@ -37,8 +38,9 @@ _WEEK_S = 7 * 86_400
 _SEEN_WEEKS = 5
 _TASTE_S = 180 * 86_400
 _PREFS_S = 400 * 86_400
-_EVENT_S = 7200
+_COUNTED_S = 7200
 """A player resends within minutes; later repeats are caught by the origin and only teach the taste twice."""
+_MOST_COUNTED = 512
 
 
 class Preferences(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +60,28 @@ class ViewerRecord:
     preferences: Preferences = field(default_factory=Preferences)
     seen: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Watched videos of the last five weeks, oldest first; may repeat."""
+    counted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Hashes of the last named reports that were learned from, oldest first."""
     from_memory: bool = False
     """Valkey was away: this may be old or empty."""
+
+
+def with_counted(record: ViewerRecord, names: Sequence[str]) -> ViewerRecord:
+    """The record that knows these named reports."""
+    if not names:
+        return record
+    hashes = np.array([_hash(name) for name in names], np.int64)
+    return replace(record, counted=np.concatenate([record.counted, hashes])[-_MOST_COUNTED:])
+
+
+def counted_before(record: ViewerRecord, names: Sequence[str]) -> frozenset[str]:
+    """Which of these reports the viewer's record knows already."""
+    known = frozenset(record.counted.tolist())
+    return frozenset(name for name in names if _hash(name) in known)
+
+
+def _hash(name: str) -> int:
+    return xxhash.xxh64_intdigest(name.encode()) >> 1
 
 
 @dataclass(slots=True)
@@ -123,53 +145,62 @@ class ViewerStore:
         self._remember(viewer_id, record, blank=False)
         return record
 
-    async def save(self, viewer_id: str, record: ViewerRecord, *, watched: list[int], taste: bool, prefs: bool) -> bool:
-        """Store the session and, where said so, taste, preferences and newly watched videos. False: only in memory."""
+    async def save(self, viewer_id: str, record: ViewerRecord, *, watched: Sequence[int] = ()) -> bool:
+        """Store what differs from the record in memory, and newly watched videos. False: only in memory."""
         kept = self._memory.get(viewer_id)
         blank = kept.blank if kept is not None else record.from_memory
         if watched:
-            record = replace(record, seen=np.append(record.seen, np.array(watched, np.int64)))
+            record = replace(record, seen=np.concatenate([record.seen, np.array(watched, np.int64)]))
         self._remember(viewer_id, replace(record, from_memory=False) if record.from_memory else record, blank=blank)
         pending = self._unsaved.get(viewer_id)
-        watched, everything = [*(pending or ()), *watched], pending is not None
+        before = kept.record if kept is not None and pending is None else None
+        watched = [*(pending or ()), *watched]
         try:
             if blank:
                 raise StoreAway("what Valkey knows of this viewer comes first")
-            commands = self._changes(viewer_id, record, watched, taste=taste or everything, prefs=prefs or everything)
-            await self._call(lambda: self._trips.send(*commands))
+            commands = self._changes(viewer_id, record, before, watched)
+            if commands:
+                await self._call(lambda: self._trips.send(*commands))
         except StoreAway:
             self._unsaved[viewer_id] = watched[-1000:]
             return False
         self._unsaved.pop(viewer_id, None)
         return True
 
+    def hold(self, viewer_id: str, record: ViewerRecord) -> None:
+        """Keep a record in memory alone until the next save: for what is lost without harm, as an order is."""
+        kept = self._memory.get(viewer_id)
+        if kept is not None:
+            kept.record = replace(record, from_memory=False)
+
+    async def take_back(self, viewer_id: str, record: ViewerRecord, *, watched: Sequence[int]) -> None:
+        """The last save was wrong, for its reports were refused: `record` holds again. `watched` is what that save
+        added."""
+        pending = self._unsaved.get(viewer_id)
+        self._unsaved[viewer_id] = pending[: len(pending) - len(watched)] if pending is not None else []
+        await self.save(viewer_id, record)
+
     def _changes(
-        self, viewer_id: str, record: ViewerRecord, watched: list[int], *, taste: bool, prefs: bool
+        self, viewer_id: str, record: ViewerRecord, before: ViewerRecord | None, watched: Sequence[int]
     ) -> list[Command]:
-        base = _base(viewer_id)
+        """`before` is what Valkey has; None: everything is written."""
+        base, session = _base(viewer_id), record.session
         commands: list[Command] = []
-        if record.session is not None:
-            commands.append(("SET", f"{base}:session", sessions.encode(record.session), "EX", int(self._session_s)))
-        if taste:
+        if session is not None and (before is None or not session.hands_out_as(before.session)):
+            commands.append(("SET", f"{base}:session", sessions.encode(session), "EX", int(self._session_s)))
+        elif session is not None:
+            commands.append(("EXPIRE", f"{base}:session", int(self._session_s)))
+        if before is None or record.taste is not before.taste:
             commands.append(("SET", f"{base}:taste", tastes.encode(record.taste), "EX", _TASTE_S))
-        if prefs:
+        if before is None or record.preferences != before.preferences:
             commands.append(("SET", f"{base}:prefs", msgspec.msgpack.encode(record.preferences), "EX", _PREFS_S))
+        if before is None or record.counted is not before.counted:
+            commands.append(("SET", f"{base}:counted", record.counted.astype("<i8").tobytes(), "EX", _COUNTED_S))
         if watched:
             key = f"{base}:seen:{self._week()}"
             commands.append(("APPEND", key, np.array(watched, "<i8").tobytes()))
             commands.append(("EXPIRE", key, (_SEEN_WEEKS + 1) * _WEEK_S))
         return commands
-
-    async def counted_before(self, event_ids: list[str]) -> frozenset[str]:
-        """Which of these were counted already; none, while Valkey is away (the origin de-duplicates anyway)."""
-        if not event_ids:
-            return frozenset()
-        marks = [("SET", f"feed:event:{{{event_id}}}", b"1", "NX", "EX", _EVENT_S) for event_id in event_ids]
-        try:
-            done = await self._call(lambda: self._trips.send(*marks))
-        except StoreAway:
-            return frozenset()
-        return frozenset(event_id for event_id, first in zip(event_ids, done, strict=True) if not first)
 
     async def _call(self, work: Callable[[], Awaitable[Any]]) -> Any:
         if self._breaker.open:
@@ -186,13 +217,13 @@ class ViewerStore:
     def _keys(self, viewer_id: str) -> list[str]:
         base, week = _base(viewer_id), self._week()
         weeks = [f"{base}:seen:{number}" for number in range(week - _SEEN_WEEKS + 1, week + 1)]
-        return [f"{base}:taste", f"{base}:session", f"{base}:prefs", *weeks]
+        return [f"{base}:taste", f"{base}:session", f"{base}:prefs", f"{base}:counted", *weeks]
 
     def _week(self) -> int:
         return int(self._clock() // _WEEK_S)
 
     def _decoded(self, viewer_id: str, raw: list[bytes | None]) -> ViewerRecord:
-        taste_raw, session_raw, prefs_raw, *weeks = raw
+        taste_raw, session_raw, prefs_raw, counted_raw, *weeks = raw
         taste = tastes.decode(taste_raw) if taste_raw else None
         space = self._space_of(viewer_id)
         taste = Taste(space=space) if taste is None else self._taste_in(space, taste)
@@ -202,6 +233,7 @@ class ViewerStore:
             session=sessions.decode(session_raw) if session_raw else None,
             preferences=_preferences(prefs_raw),
             seen=np.frombuffer(seen, "<i8").astype(np.int64),
+            counted=np.frombuffer(counted_raw or b"", "<i8").astype(np.int64),
         )
 
     def _remember(self, viewer_id: str, record: ViewerRecord, *, blank: bool) -> None:
@@ -232,6 +264,7 @@ def _joined(stored: ViewerRecord, blank: ViewerRecord) -> ViewerRecord:
         session=blank.session or stored.session,
         preferences=stored.preferences if blank.preferences == Preferences() else blank.preferences,
         seen=np.concatenate([stored.seen, blank.seen]),
+        counted=np.concatenate([stored.counted, blank.counted]),
     )
 
 

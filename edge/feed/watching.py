@@ -37,6 +37,8 @@ class Learned:
     """Videos that count as seen now."""
     judged: list[tuple[Impression | None, float]]
     """Per event: the place it came of (None: unknown) and its watch quantile."""
+    outcomes: list[tuple[int, Outcome]]
+    """Per event: its video and how the watch ended."""
 
 
 class Watching:
@@ -82,19 +84,28 @@ class Watching:
         )
 
     def learn(self, record: ViewerRecord, events: Sequence[WatchEvent]) -> Learned:
-        """What the events change; the columns' counters are changed at once."""
-        taste, prefs, watched = record.taste, record.preferences, list[int]()
+        """What the events change of the viewer; `count` them once it is sure that they are stored, and new."""
+        taste, prefs = record.taste, record.preferences
         judged: list[tuple[Impression | None, float]] = []
+        outcomes: list[tuple[int, Outcome]] = []
         for event in events:
             video_id = int(event.report.video_id)
             outcome = self._judge(event.report, video_id)
-            taste = self._taught(taste, video_id, outcome, now_s=self._clock(), counting=True)
+            taste = self._taught(taste, video_id, outcome, now_s=self._clock())
             judged.append((read_token(event.report.impression), outcome.quantile))
-            watched.append(video_id)
+            outcomes.append((video_id, outcome))
             prefs = _remember_like(prefs, video_id, outcome)
-        session = record.session.disturbed(len(events)) if record.session else None
+        session = record.session.disturbed(len(events)) if record.session and events else record.session
         after = replace(record, taste=taste, preferences=prefs, session=session)
-        return Learned(record=after, watched=watched, judged=judged)
+        watched = [video_id for video_id, _ in outcomes]
+        return Learned(record=after, watched=watched, judged=judged, outcomes=outcomes)
+
+    def count(self, learned: Learned) -> None:
+        """Add the watches to their videos' counters at this PoP."""
+        for video_id, outcome in learned.outcomes:
+            row = self._columns.row_of.get(video_id)
+            if row is not None:
+                self._columns.record(row, outcome, now_s=self._clock())
 
     def recalled(self, record: ViewerRecord, events: Sequence[WatchEvent]) -> Learned:
         """What a viewer did elsewhere: taste and seen videos, without counting anything here again."""
@@ -102,9 +113,9 @@ class Watching:
         for event in events:
             video_id = int(event.report.video_id)
             outcome = self._judge(event.report, video_id)
-            taste = self._taught(taste, video_id, outcome, now_s=event.received_at_ms / 1000, counting=False)
+            taste = self._taught(taste, video_id, outcome, now_s=event.received_at_ms / 1000)
             watched.append(video_id)
-        return Learned(record=replace(record, taste=taste), watched=watched, judged=[])
+        return Learned(record=replace(record, taste=taste), watched=watched, judged=[], outcomes=[])
 
     def nudged(
         self, record: ViewerRecord, video_id: int, action: Literal["more", "less", "not_interested"]
@@ -140,12 +151,10 @@ class Watching:
             not_interested=report.not_interested,
         )
 
-    def _taught(self, taste: Taste, video_id: int, outcome: Outcome, *, now_s: float, counting: bool) -> Taste:
+    def _taught(self, taste: Taste, video_id: int, outcome: Outcome, *, now_s: float) -> Taste:
         row = self._columns.row_of.get(video_id)
         if row is None:  # deleted, or of another PoP: nothing to learn from but that something was watched
             return replace(taste, events=taste.events + 1, updated_s=max(now_s, taste.updated_s))
-        if counting:
-            self._columns.record(row, outcome, now_s=now_s)
         vector = self._vector(taste.space, row)
         creator_id = int(self._columns.creator_id[row])
         return updated(taste, vector=vector, outcome=outcome, video_id=video_id, creator_id=creator_id, now_s=now_s)

@@ -7,7 +7,7 @@ caps besides. Why a sum and not a determinant (DPP): docs/decisions/0308.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,21 +117,21 @@ class _Cap:
         keep: int,
         penalty: float,
     ) -> None:
-        self._keys: list[int] = keys.tolist()
-        self._members: dict[int, list[int]] = {}
-        for at, key in enumerate(self._keys):
-            self._members.setdefault(key, []).append(at)
+        self._members = _crowded(keys.tolist(), shown[-keep:], cap=cap)
+        self._keys: list[int] = keys.tolist() if self._members else []
         self._bias = bias
         self._cap = cap
         self._keep = keep
         self._penalty = penalty
         self._counts: dict[int, int] = {}
         self._window: deque[int] = deque()
-        for key in shown[-keep:]:
-            self._enter(key)
+        if self._members:
+            for key in shown[-keep:]:
+                self._enter(key)
 
     def add(self, pick: int) -> None:
-        self._enter(self._keys[pick])
+        if self._members:
+            self._enter(self._keys[pick])
 
     def _enter(self, key: int) -> None:
         self._window.append(key)
@@ -151,3 +151,14 @@ class _Cap:
     def _shift(self, key: int, change: float) -> None:
         for at in self._members.get(key, ()):
             self._bias[at] += change
+
+
+def _crowded(keys: list[int], shown: list[int], *, cap: int) -> dict[int, list[int]]:
+    """The candidates of each key that can fill its cap at all: most keys come once, and need no counting."""
+    often = {key for key, count in Counter(keys + shown).items() if key and count > cap}
+    members: dict[int, list[int]] = {}
+    if often:
+        for at, key in enumerate(keys):
+            if key in often:
+                members.setdefault(key, []).append(at)
+    return members

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,25 +43,37 @@ def choose_trials(
     rng: np.random.Generator,
 ) -> list[Trial]:
     """Up to `count` different new videos for this viewer. Propensity: chance of the draw that chose it."""
-    rows = pools.explore[: _LOOK_AT * 4]
-    rows = rows[columns.granted[rows] < pools.quota]
-    rows = rows[visible(columns, pools, state, rows)][:_LOOK_AT]
+    rows = _owed(columns, pools, state)
     if not count or not len(rows):
         return []
     match = as_float32(columns.vector[rows]) @ query if query is not None else np.zeros(len(rows), np.float32)
-    weight = np.exp((match - match.max()) / _TEMPERATURE).astype(np.float64)
-    creators, numbers = columns.creator_id[rows], rows.tolist()
+    weights: list[float] = np.exp((match - match.max()) / _TEMPERATURE).astype(np.float64).tolist()
+    creators, numbers = columns.creator_id[rows].tolist(), rows.tolist()
     trials: list[Trial] = []
+    # Lists, not arrays: an array of sixty costs more in calls than in sums
     for chance in rng.random(min(count, len(numbers))).tolist():
-        cumulated = weight.cumsum()
-        total = float(cumulated[-1])
+        cumulated = list(accumulate(weights))
+        total = cumulated[-1]
         if total <= 0:
             break
-        pick = min(int(cumulated.searchsorted(chance * total, "right")), len(numbers) - 1)
-        trials.append(Trial(row=numbers[pick], propensity=float(weight[pick]) / total))
-        weight[creators == creators[pick]] *= 0.01  # not one creator in all slots
-        weight[pick] = 0.0
+        pick = min(bisect_right(cumulated, chance * total), len(numbers) - 1)
+        trials.append(Trial(row=numbers[pick], propensity=weights[pick] / total))
+        if creators.count(creators[pick]) > 1:  # not one creator in all slots
+            weights = [w * 0.01 if c == creators[pick] else w for w, c in zip(weights, creators, strict=True)]
+        weights[pick] = 0.0
     return trials
+
+
+def _owed(columns: FeedColumns, pools: Pools, state: ViewerState) -> NDArray[np.int64]:
+    """Up to _LOOK_AT rows that are owed an audience and that this viewer may see."""
+    rows = np.zeros(0, np.int64)
+    for looked in (_LOOK_AT + 20, _LOOK_AT * 4):  # the first nearly always do
+        rows = pools.explore[:looked]
+        rows = rows[columns.granted[rows] < pools.quota]
+        rows = rows[visible(columns, pools, state, rows)][:_LOOK_AT]
+        if len(rows) == _LOOK_AT:
+            break
+    return rows
 
 
 def places(count: int, *, every: int, rng: np.random.Generator) -> list[int]:

@@ -55,77 +55,100 @@ class Pools:
 
 
 def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Pools:
-    """All lists. About 0.1 ms at 1,000 rows, 60 ms at a million."""
+    """All lists. About 0.1 ms at 1,000 rows, 15 ms at a million: passes over all rows are compares, one logarithm and
+    one standard deviation; what decays is looked at only where this PoP counted something."""
     count, version = columns.count, columns.version
-    age_s = now_s - columns.published_s[:count]
-    allowed = _allowed(columns, age_s, policy)
-    popularity = _popularity(columns, now_s, count, allowed)
-    trend = _trend(columns, now_s, count, age_s)
-    trending = np.where(allowed & (trend > np.log(1.5)), trend + 0.5 * popularity, -np.inf)
+    allowed = _allowed(columns, now_s, count, policy)
+    rows = np.flatnonzero(allowed)
+    popularity = _popularity(columns, now_s, count, rows)
+    trend = _trend(columns, now_s, count)
+    rising = np.flatnonzero(allowed & (trend > np.log(1.5)))
     return Pools(
         made_at_s=now_s,
         version=version,
         allowed=allowed,
-        allowed_count=int(allowed.sum()),
-        popular=_top(np.where(allowed, popularity, -np.inf), policy.list_length),
-        trending=_top(trending, policy.list_length),
-        fresh=_top(np.where(allowed, -age_s, -np.inf), policy.list_length),
-        explore=_explore(columns, age_s, allowed, policy),
+        allowed_count=len(rows),
+        popular=_top(rows, popularity[rows], policy.list_length),
+        trending=_top(rising, trend[rising] + 0.5 * popularity[rising], policy.list_length),
+        fresh=_top(rows, columns.published_s[rows], policy.list_length),
+        explore=_explore(columns, now_s, allowed, policy),
         popularity=popularity,
         trend=trend,
         quota=policy.exploration_quota,
     )
 
 
-def _allowed(columns: FeedColumns, age_s: NDArray[np.float64], policy: PoolPolicy) -> NDArray[np.bool_]:
+def _allowed(columns: FeedColumns, now_s: float, count: int, policy: PoolPolicy) -> NDArray[np.bool_]:
     """Live, public, not shown to be poor, and recent; the window widens while the catalogue is small."""
-    count = len(age_s)
-    seen = columns.seen_count[:count]
-    poor = (seen >= 50) & (columns.quantile_sum[:count] < policy.quality_floor * seen)
-    base = columns.alive[:count] & columns.public[:count] & ~poor
+    base = columns.alive[:count] & columns.public[:count]
+    judged = np.flatnonzero(columns.seen_count[:count] >= 50)
+    base[judged[columns.quantile_sum[judged] < policy.quality_floor * columns.seen_count[judged]]] = False
     allowed = base
     for days in _WINDOWS_DAYS:
-        allowed = base & (age_s <= days * DAY_S)
+        allowed = base & (columns.published_s[:count] >= now_s - days * DAY_S)
         if np.count_nonzero(allowed) >= _MIN_POOL:
             break
     return allowed
 
 
-def _popularity(columns: FeedColumns, now_s: float, count: int, allowed: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _popularity(columns: FeedColumns, now_s: float, count: int, allowed: Rows) -> NDArray[np.float32]:
     """Recent good watches at this PoP, with a little of the all-time counters for a PoP that just started."""
-    elapsed = np.maximum(now_s - columns.counted_s[:count], 0.0)
-    recent = columns.popular[:count] * np.exp2(-elapsed / POPULAR_HALF_LIFE_S)
-    central = np.log1p(columns.likes[:count] + 3 * columns.shares[:count] + 0.05 * columns.views[:count])
-    value = np.log1p(recent) + 0.1 * central
+    value: NDArray[np.float32] = np.log(
+        1.0 + columns.likes[:count] + 3 * columns.shares[:count] + np.float32(0.05) * columns.views[:count]
+    )
+    value *= np.float32(0.1)
+    watched = np.flatnonzero(columns.popular[:count] > 0)
+    value[watched] += np.log1p(
+        columns.popular[watched] * np.exp2(-_idle_s(columns, now_s, watched) / POPULAR_HALF_LIFE_S)
+    )
     chosen = value[allowed]
     if not chosen.size:
         return np.zeros(count, np.float32)
-    z: NDArray[np.float32] = ((value - chosen.mean()) / max(float(chosen.std()), 1e-6)).astype(np.float32)
-    return z
+    value -= chosen.mean(dtype=np.float64)
+    value /= max(float(chosen.std(dtype=np.float64)), 1e-6)
+    return value
 
 
-def _trend(columns: FeedColumns, now_s: float, count: int, age_s: NDArray[np.float64]) -> NDArray[np.float32]:
+def _trend(columns: FeedColumns, now_s: float, count: int) -> NDArray[np.float32]:
     """log((fast rate + 1) / (slow rate + 1)), both per five minutes; the ratio beat z-scores and CUSUM (FEED
     evidence)."""
-    elapsed = np.maximum(now_s - columns.counted_s[:count], 0.0)
-    fast = columns.fast[:count] * np.exp2(-elapsed / FAST_HALF_LIFE_S)
-    slow = columns.slow[:count] * np.exp2(-elapsed / SLOW_HALF_LIFE_S) * (FAST_HALF_LIFE_S / SLOW_HALF_LIFE_S)
-    ratio = np.log((fast + 1.0) / (slow + 1.0))
-    return np.where(age_s >= TREND_MIN_AGE_S, ratio, 0.0).astype(np.float32)
+    trend = np.zeros(count, np.float32)
+    watched = np.flatnonzero(columns.slow[:count] > 0)
+    watched = watched[columns.published_s[watched] <= now_s - TREND_MIN_AGE_S]
+    idle_s = _idle_s(columns, now_s, watched)
+    fast = columns.fast[watched] * np.exp2(-idle_s / FAST_HALF_LIFE_S)
+    slow = columns.slow[watched] * np.exp2(-idle_s / SLOW_HALF_LIFE_S) * (FAST_HALF_LIFE_S / SLOW_HALF_LIFE_S)
+    trend[watched] = np.log((fast + 1.0) / (slow + 1.0))
+    return trend
 
 
-def _explore(columns: FeedColumns, age_s: NDArray[np.float64], allowed: NDArray[np.bool_], policy: PoolPolicy) -> Rows:
-    """New videos whose quota is not used up and who were not dropped early, least shown first."""
-    count = len(age_s)
-    seen, granted = columns.seen_count[:count], columns.granted[:count]
-    dropped = (seen >= policy.early_drop_after) & (columns.quantile_sum[:count] < policy.early_drop_below * seen)
-    owed = allowed & (age_s <= policy.exploration_max_age_s) & (granted < policy.exploration_quota) & ~dropped
+def _idle_s(columns: FeedColumns, now_s: float, rows: Rows) -> NDArray[np.float64]:
+    """Seconds since the decayed counters of the rows were brought up to date."""
+    return np.maximum(now_s - columns.counted_s[rows], 0.0)
+
+
+def _explore(columns: FeedColumns, now_s: float, allowed: NDArray[np.bool_], policy: PoolPolicy) -> Rows:
+    """New videos whose quota is not used up and who were not dropped early, least shown first, then newest."""
+    count, newest_s = len(allowed), policy.exploration_max_age_s
+    owed = allowed & (columns.published_s[:count] >= now_s - newest_s)
+    owed &= columns.granted[:count] < policy.exploration_quota
     rows = np.flatnonzero(owed)
-    return rows[np.lexsort((age_s[rows], granted[rows]))][: policy.list_length].astype(np.int64)
+    seen, age_s = columns.seen_count[rows], now_s - columns.published_s[rows]
+    dropped = (seen >= policy.early_drop_after) & (columns.quantile_sum[rows] < policy.early_drop_below * seen)
+    rows, age_s = rows[~dropped], age_s[~dropped]
+    return _top(rows, -(columns.granted[rows] * (newest_s + 1.0) + age_s), policy.list_length)
 
 
-def _top(values: NDArray[np.float32] | NDArray[np.float64], k: int) -> Rows:
-    rows = np.flatnonzero(np.isfinite(values))
-    if len(rows) > k:
-        rows = rows[np.argpartition(-values[rows], k - 1)[:k]]
-    return rows[np.lexsort((rows, -values[rows]))].astype(np.int64)
+_SAMPLED = 64
+"""One row in this many is looked at to guess where the highest begin."""
+
+
+def _top(rows: Rows, values: NDArray[np.float32] | NDArray[np.float64], k: int) -> Rows:
+    """The k rows of highest value, best first; ties by lower row. `rows` ascending."""
+    sample = values[::_SAMPLED]
+    most = 3 * k // _SAMPLED + 8
+    if len(sample) > most:
+        likely = np.flatnonzero(values >= np.partition(sample, len(sample) - most)[len(sample) - most])
+        if len(likely) >= k:  # else the sample misled, and all are looked at
+            rows, values = rows[likely], values[likely]
+    return rows[np.argsort(-values, kind="stable")[:k]]

@@ -31,6 +31,9 @@ class Source(IntEnum):
     RERUN = 8
 
 
+Named = tuple[Source, Rows]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSizes:
     taste: int = 250
@@ -54,35 +57,62 @@ class Candidates:
 
 def gather(
     columns: FeedColumns,
-    index: RowIndex,
     pools: Pools,
     neighbours: ItemToItem,
     state: ViewerState,
-    query: NDArray[np.float32] | None,
     *,
+    near: Rows | None,
     sizes: SourceSizes,
 ) -> Candidates:
-    """Ask every source, drop what this viewer may not see, keep the first reason."""
+    """Ask every source, drop what this viewer may not see, keep the first reason. `near`: what `nearest` found; None
+    for a viewer without a taste."""
     ids, scores = neighbours.scores(state.taste)
-    linked_rows = _linked(columns, ids, scores, sizes.item_to_item)
-    named: list[tuple[Source, Rows]] = [(Source.FOLLOWING, _following(columns, state, sizes.following))]
-    if query is not None:
-        named.append((Source.TASTE, _nearest(columns, index, pools, state, query, sizes.taste)))
+    named = [(Source.FOLLOWING, _following(columns, state, sizes.following))]
+    if near is not None:
+        named.append((Source.TASTE, near))
     named += [
-        (Source.ITEM_TO_ITEM, linked_rows),
+        (Source.ITEM_TO_ITEM, _linked(columns, ids, scores, sizes.item_to_item)),
         (Source.TRENDING, pools.trending[: sizes.trending]),
         (Source.POPULAR, pools.popular),
         (Source.FRESH, pools.fresh),
     ]
     if pools.allowed_count <= sizes.whole_catalogue_below:
         named.append((Source.POPULAR, np.flatnonzero(pools.allowed)))
+    everything = near is None or pools.allowed_count <= sizes.whole_catalogue_below
+    limits = {Source.TASTE: sizes.taste, Source.ITEM_TO_ITEM: sizes.item_to_item, Source.FRESH: sizes.fresh}
+    if not everything:
+        limits[Source.POPULAR] = sizes.popular
+    rows, source = _chosen(columns, pools, state, named, limits)
+    return Candidates(rows=rows, source=source, item_to_item=lookup(ids, scores, columns.video_id[rows]))
+
+
+def _chosen(
+    columns: FeedColumns, pools: Pools, state: ViewerState, named: list[Named], limits: dict[Source, int]
+) -> tuple[Rows, NDArray[np.int8]]:
+    """What may be shown of the named rows, each under its first reason and up to its limit.
+
+    Of a list only the head is looked at, a quarter more than its limit; where that leaves too few for a viewer, the
+    whole lists are. A row about a chosen interest has no limit, so with interests all rows are looked at.
+    """
+    heads = [(kind, rows[: limits[kind] * 5 // 4] if kind in limits else rows) for kind, rows in named]
+    if not state.interests:
+        rows, source = _visible_of(columns, pools, state, heads)
+        counts = np.bincount(source, minlength=len(Source))
+        if all(
+            len(head) == len(rows_of) or counts[kind] >= limits[kind]
+            for (kind, head), (_, rows_of) in zip(heads, named, strict=True)
+        ):
+            return _limit(rows, source, limits)
+    rows, source = _visible_of(columns, pools, state, named)
+    return _limit(rows, _mark_interests(columns, state, rows, source), limits)
+
+
+def _visible_of(
+    columns: FeedColumns, pools: Pools, state: ViewerState, named: list[Named]
+) -> tuple[Rows, NDArray[np.int8]]:
     rows, source = _first_reason(named)
     keep = visible(columns, pools, state, rows)
-    rows, source = rows[keep], source[keep]
-    source = _mark_interests(columns, state, rows, source)
-    everything = query is None or pools.allowed_count <= sizes.whole_catalogue_below
-    rows, source = _limit(rows, source, sizes, popular=len(rows) if everything else sizes.popular)
-    return Candidates(rows=rows, source=source, item_to_item=lookup(ids, scores, columns.video_id[rows]))
+    return rows[keep], source[keep]
 
 
 def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows: Rows) -> NDArray[np.bool_]:
@@ -100,7 +130,7 @@ def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows:
     return keep
 
 
-def _nearest(
+def nearest(
     columns: FeedColumns, index: RowIndex, pools: Pools, state: ViewerState, query: NDArray[np.float32], k: int
 ) -> Rows:
     """Nearest rows, at least k // 2 of them not seen yet where there are as many.
@@ -109,11 +139,11 @@ def _nearest(
     search that is only made for who has seen most of them. (Leaving out all that was seen would need the row of each:
     a look-up in a dictionary of a million costs as much as re-scoring a vector.)
     """
-    wanted = k + min(len(state.seen_ids), k)
+    wanted = k + min(len(state.seen_ids), k // 4)
     rows, _ = index.search(query, wanted, allowed=pools.allowed)
     seen = contains(state.seen_ids, columns.video_id[rows])
     if len(rows) < wanted or len(rows) - np.count_nonzero(seen) >= k // 2:
-        return rows
+        return rows[~seen]
     further, _ = index.search(query, wanted, allowed=pools.allowed, without=rows[seen])
     return further
 
@@ -141,7 +171,7 @@ def lookup(ids: NDArray[np.int64], scores: NDArray[np.float32], wanted: NDArray[
     return np.where(ids[at] == wanted, scores[at], 0.0).astype(np.float32)
 
 
-def _first_reason(named: list[tuple[Source, Rows]]) -> tuple[Rows, NDArray[np.int8]]:
+def _first_reason(named: list[Named]) -> tuple[Rows, NDArray[np.int8]]:
     rows = np.concatenate([rows for _, rows in named])
     source = np.concatenate([np.full(len(rows), kind, np.int8) for kind, rows in named])
     _, first = np.unique(rows, return_index=True)
@@ -157,11 +187,9 @@ def _mark_interests(columns: FeedColumns, state: ViewerState, rows: Rows, source
     return np.where(match & (source >= Source.POPULAR), np.int8(Source.INTEREST), source)
 
 
-def _limit(rows: Rows, source: NDArray[np.int8], sizes: SourceSizes, *, popular: int) -> tuple[Rows, NDArray[np.int8]]:
-    """Each source's first rows up to its size, after filtering: so that a viewer who saw a lot still gets all
+def _limit(rows: Rows, source: NDArray[np.int8], limits: dict[Source, int]) -> tuple[Rows, NDArray[np.int8]]:
+    """Each source's first rows up to its limit, after filtering: so that a viewer who saw a lot still gets all
     sources."""
-    limits = {Source.TASTE: sizes.taste, Source.ITEM_TO_ITEM: sizes.item_to_item, Source.FRESH: sizes.fresh}
-    limits[Source.POPULAR] = popular
     keep = np.ones(len(rows), bool)
     for kind, limit in limits.items():
         mine = np.flatnonzero(source == kind)

@@ -93,10 +93,10 @@ def updated(
     recent_ids, recent_weights = taste.recent_ids, taste.recent_weights
     if liked:
         keep = recent_ids != video_id
-        recent_ids = np.append(recent_ids[keep], np.int64(video_id))[-RECENT:]
-        recent_weights = np.append(recent_weights[keep], np.float32(outcome.liking))[-RECENT:]
-    return replace(
-        taste,
+        recent_ids = np.concatenate([recent_ids[keep], np.array([video_id], np.int64)])[-RECENT:]
+        recent_weights = np.concatenate([recent_weights[keep], np.array([outcome.liking], np.float32)])[-RECENT:]
+    return Taste(
+        space=taste.space,
         sums=sums,
         events=taste.events + 1,
         likes=taste.likes + liked,

@@ -63,7 +63,7 @@ def known(likes: int) -> ViewerRecord:
 
 async def test_a_viewer_is_read_once_and_survives_in_valkey(valkey_url: str, open_store: Open) -> None:
     first = open_store(valkey_url)
-    assert await first.store.save("d:once", known(7), watched=[5, 9], taste=True, prefs=False)
+    assert await first.store.save("d:once", known(7), watched=[5, 9])
     await first.client.delete("feed:{d:once}:session")
     again = await first.store.load("d:once")
     assert again.session is not None  # memory is the truth
@@ -80,7 +80,7 @@ async def test_a_viewer_met_while_valkey_is_away_is_not_overwritten(
     server = valkey_server("blank")
     await server.start()
     await server.ready()
-    await open_store(server.endpoint).store.save("d:old", known(40), watched=[1, 2], taste=True, prefs=False)
+    await open_store(server.endpoint).store.save("d:old", known(40), watched=[1, 2])
     await server.stop()
 
     later = open_store(server.endpoint)
@@ -88,7 +88,7 @@ async def test_a_viewer_met_while_valkey_is_away_is_not_overwritten(
     assert blank.from_memory
     assert blank.taste.likes == 0
     served = replace(blank, session=Session(id="new"))
-    assert not await later.store.save("d:old", served, watched=[3], taste=True, prefs=False)
+    assert not await later.store.save("d:old", served, watched=[3])
 
     await server.start()
     await server.ready()
@@ -98,7 +98,7 @@ async def test_a_viewer_met_while_valkey_is_away_is_not_overwritten(
     assert whole.session is not None
     assert whole.session.id == "new"
     assert whole.seen.tolist() == [1, 2, 3]
-    assert await later.store.save("d:old", whole, watched=[], taste=False, prefs=False)
+    assert await later.store.save("d:old", whole)
     stored = await open_store(server.endpoint).store.load("d:old")
     assert stored.taste.likes == 40
     assert stored.seen.tolist() == [1, 2, 3]
@@ -107,7 +107,7 @@ async def test_a_viewer_met_while_valkey_is_away_is_not_overwritten(
 
 async def test_an_idle_session_ends_and_old_watches_are_forgotten(valkey_url: str, open_store: Open) -> None:
     opened = open_store(valkey_url)
-    await opened.store.save("d:idle", known(3), watched=[5], taste=True, prefs=False)
+    await opened.store.save("d:idle", known(3), watched=[5])
     opened.clock.now_s = NOW_S + 1700
     assert (await opened.store.load("d:idle")).session is not None
     opened.clock.now_s = NOW_S + 1900
@@ -121,7 +121,7 @@ async def test_an_idle_session_ends_and_old_watches_are_forgotten(valkey_url: st
 async def test_memory_holds_so_many_viewers_and_no_more(valkey_url: str, open_store: Open) -> None:
     opened = open_store(valkey_url)
     for number in range(25):
-        await opened.store.save(f"d:many-{number}", known(number), watched=[], taste=True, prefs=False)
+        await opened.store.save(f"d:many-{number}", known(number))
     assert len(opened.store._memory) == 10
     assert (await opened.store.load("d:many-0")).taste.likes == 0
     assert (await opened.store.load("d:many-3")).taste.likes == 3
