@@ -41,14 +41,22 @@ class PlayerHints:
 
         Most fields name no next object and have nothing but words where it matters: they are counted at once.
         """
-        words = frozenset(_QUOTED.sub(b"", cmcd).split(b",")) if len(cmcd) <= MAX_CMCD_CHARS else frozenset()
-        if b"%" in cmcd or b"nor" in cmcd or any(key in cmcd and key not in words for key in _COUNTED):
-            self._waiting.append((target, cmcd))
-            self._work.set()
-        elif words:
-            self._tally.cmcd_requests += 1
-            self._tally.cmcd_starting += b"su" in words
-            self._tally.cmcd_starved += b"bs" in words
+        if b"nor" in cmcd or b"%" in cmcd or len(cmcd) > MAX_CMCD_CHARS:
+            self._keep(target, cmcd)
+            return
+        words: Sequence[bytes] = ()
+        if b"su" in cmcd or b"bs" in cmcd:
+            words = _QUOTED.sub(b"", cmcd).split(b",")
+            if any(key in cmcd and key not in words for key in _COUNTED):  # written in another way, or part of a name
+                self._keep(target, cmcd)
+                return
+        self._tally.cmcd_requests += 1
+        self._tally.cmcd_starting += b"su" in words
+        self._tally.cmcd_starved += b"bs" in words
+
+    def _keep(self, target: bytes, cmcd: bytes) -> None:
+        self._waiting.append((target, cmcd))
+        self._work.set()
 
     async def _run(self) -> None:
         while True:

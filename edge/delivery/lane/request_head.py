@@ -25,11 +25,12 @@ MAX_LINES_OF_A_NAME = 1_024
 """A field that is another one each time (a request's id) must not push out those that come again."""
 MAX_LINE_BYTES = 512
 MAX_NAMES = 1_024
-HARMLESS, HOST, ACCEPTED, TELLING = 0, 1, 1 << 16, 1 << 32
-"""Weights of a field line: what weighs as much as a Host, with or without one Accept-Encoding, has nothing in it that
-decides about the request but its variant. No head has 1 << 16 lines."""
-_WEIGHTS = {b"host": HOST, b"accept-encoding": ACCEPTED}
+HARMLESS, HOST, ACCEPTED, RANGE, CMCD, TELLING = 0, 1, 1 << 16, 1 << 32, 1 << 48, 1 << 64
+"""Weights of a field line: those of a block add up to how many of which are in it, since no head has 1 << 16 lines."""
 _WEIGHTS_OF_BARE = frozenset({HOST, HOST + ACCEPTED})
+"""Nothing in it decides about the request but its variant."""
+_WEIGHTS_OF_PLAYERS = frozenset({HOST, HOST + ACCEPTED, HOST + RANGE, HOST + ACCEPTED + RANGE})
+_ALL_BUT_CMCD = ~(TELLING - CMCD)
 FieldLine = tuple[bytes, bytes, int, RangeSpec | None]
 """Name in lower case, value (of Accept-Encoding in normal form), weight, and the range if it is one Range."""
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
@@ -44,6 +45,7 @@ _ONCE_OR_OPAQUE = frozenset({b"host", b"content-length", b"transfer-encoding"})
 _ONCE_IN_FAST_LANE = frozenset({b"range", b"if-none-match", b"connection", b"accept-encoding"})
 _CMCD = frozenset({b"cmcd-request", b"cmcd-object", b"cmcd-status", b"cmcd-session"})
 _SOURCES = frozenset({b"referer", b"origin"})
+_WEIGHTS = {b"host": HOST, b"accept-encoding": ACCEPTED, b"range": RANGE} | dict.fromkeys(_CMCD, CMCD)
 _JUDGED = _ONCE_OR_OPAQUE | _ONCE_IN_FAST_LANE | _CMCD | {b"upgrade"}
 """What `_judge` and `_framing` look for besides the slow lane's fields."""
 
@@ -95,6 +97,7 @@ class HeaderBlock(msgspec.Struct, gc=False, eq=False):
 
 
 OPAQUE = HeaderBlock(Framing.OPAQUE)
+_NOTHING: tuple[tuple[FieldLine, ...], int] = ((), 0)
 
 
 class _Name:
@@ -126,6 +129,8 @@ class HeadReader:
         self._telling = _JUDGED | slow_lane_fields | (_SOURCES if embedders else frozenset())
         self.known: dict[bytes, HeaderBlock] = {}
         """By their bytes. Never replaced: connections look up here directly. None has a second end inside."""
+        self._starts: dict[bytes, tuple[tuple[FieldLine, ...], int]] = {}
+        """What stands before the first CMCD field, and its weight."""
         self._lines: dict[bytes, FieldLine] = {}
         self._names: dict[bytes, _Name] = {}
 
@@ -134,11 +139,12 @@ class HeadReader:
 
     def read(self, block: bytes) -> HeaderBlock:
         """One that is not known."""
-        lines = block.split(b"\r\n")
+        start = _start_of_changing(block)
+        fields, weight = self._starts.get(block[:start], _NOTHING) if start else _NOTHING
+        lines = block[start if fields else 0 :].split(b"\r\n")
         if lines.pop() or lines.pop():
             return OPAQUE
-        fields: list[FieldLine] = []
-        weight, is_known, known = 0, True, self._lines
+        is_known, read, known = True, list(fields), self._lines
         for line in lines:
             field = known.get(line)
             if field is None:
@@ -146,16 +152,32 @@ class HeadReader:
                 if (field := self._read_line(line)) is None:
                     return OPAQUE
             weight += field[2]
-            fields.append(field)
-        read = _bare(tuple(fields)) if weight in _WEIGHTS_OF_BARE else self._judge(fields)
-        if is_known and len(block) <= MAX_BLOCK_BYTES and read is not OPAQUE:
+            read.append(field)
+        if weight in _WEIGHTS_OF_BARE:
+            judged = HeaderBlock(Framing.AT_HEAD, 0, True, True, None, None, None, tuple(read))
+        else:
+            judged = self._judge(tuple(read), weight)
+        if start and not fields:
+            self._remember_start(block[:start], read)
+        if is_known and len(block) <= MAX_BLOCK_BYTES and judged is not OPAQUE:
             if len(self.known) >= MAX_BLOCKS:
                 self.known.clear()
-            self.known[block] = read
-        return read
+            self.known[block] = judged
+        return judged
 
-    def _judge(self, fields: list[FieldLine]) -> HeaderBlock:
-        read = _judge(tuple(fields), self._slow_lane_fields)
+    def _remember_start(self, start: bytes, fields: list[FieldLine]) -> None:
+        """When all its lines are remembered, so that one-offs push nothing out."""
+        lines = start.split(b"\r\n")[:-1]
+        if len(start) <= MAX_BLOCK_BYTES and all(line in self._lines for line in lines):
+            if len(self._starts) >= MAX_BLOCKS:
+                self._starts.clear()
+            held = tuple(fields[: len(lines)])
+            self._starts[start] = held, sum(field[2] for field in held)
+
+    def _judge(self, fields: tuple[FieldLine, ...], weight: int) -> HeaderBlock:
+        if weight & _ALL_BUT_CMCD in _WEIGHTS_OF_PLAYERS:
+            return _of_player(fields)
+        read = _judge(fields, self._slow_lane_fields)
         if self._embedders and not may_embed(read.sources(), self._embedders):
             return msgspec.structs.replace(read, is_plain=False, is_bare=False)  # the slow lane refuses it
         return read
@@ -187,8 +209,22 @@ class HeadReader:
         return name
 
 
-def _bare(fields: tuple[FieldLine, ...]) -> HeaderBlock:
-    return HeaderBlock(Framing.AT_HEAD, 0, True, True, None, None, None, fields)
+def _start_of_changing(block: bytes) -> int:
+    """Where the fields begin that a player changes with every request, 0 if there are none or they come first."""
+    at = block.find(b"\r\nCMCD-")
+    if at < 0:
+        at = block.find(b"\r\ncmcd-")
+    return at + 2 if at > 0 else 0
+
+
+def _of_player(fields: tuple[FieldLine, ...]) -> HeaderBlock:
+    """One Host, at most one Accept-Encoding and one Range, any CMCD, and nothing else that decides."""
+    telling = [field for field in fields if field[2] >= RANGE]
+    specs = [field[3] for field in telling if field[2] == RANGE]
+    cmcd = b",".join([field[1] for field in telling if field[2] == CMCD]) or None
+    spec = specs[0] if specs else None
+    is_plain = spec is not None or not specs
+    return HeaderBlock(Framing.AT_HEAD, 0, is_plain, is_plain and spec is None, spec, None, cmcd, fields)
 
 
 def _judge(fields: tuple[FieldLine, ...], slow_lane_fields: frozenset[bytes]) -> HeaderBlock:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 import pytest
 
 from edge.delivery.lab.scripted_origin import Reply, file_reply
@@ -150,6 +153,39 @@ async def test_many_viewers_of_one_object_share_an_answer_but_not_its_end(open_e
     elsewhere = await ask(edge, request(f"/t/{tokens[-1]}/other/v.mp4"))
     assert elsewhere.status == 403
     assert edge.delivery.tally.fast.hits - before == 12
+
+
+async def test_no_memory_answers_what_a_full_reading_would_not(open_edge):
+    """Requests one byte away from known ones get the same with all that is remembered and without any of it."""
+    edge = await open_edge(media_keys={"k": Secret("key")}, require_token=True)
+    edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"1"', headers={"Cache-Control": "max-age=900"})
+    token = sign("/videos/", expires_s=NOW + 900, kid="k", keys={"k": b"key"})
+    good = request(f"/t/{token}/videos/v.mp4", "Range: bytes=1-2", "X: y")
+    assert (await ask(edge, good, times=4)).status == 206
+    assert uses(edge) > 0
+    dice = random.Random(5)
+    for _ in range(150):
+        at = dice.randrange(len(good) - 4)
+        odd = bytes([dice.choice(b" \t/.%?#:,-=aZ05;\r\n\x00\x7f\xe9")])
+        raw = good[:at] + odd + good[at + dice.randint(0, 1) :]
+        await ask(edge, good, times=2)
+        knowing = await _outcome(edge, raw)
+        for memory in (edge.delivery.lane._leads, edge.delivery.lane.heads.known, edge.delivery.lane.heads._lines):
+            memory.clear()
+        edge.delivery.lane.repeats.clear()
+        assert knowing == await _outcome(edge, raw), raw
+
+
+async def _outcome(edge, raw: bytes):
+    """Status line and body of the answer to one request, after which the client sends no more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.server.port)
+    writer.write(raw)
+    writer.write_eof()
+    async with asyncio.timeout(30):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.split(b"\r\n")[0], body
 
 
 async def test_what_is_remembered_is_bounded_and_forgotten_with_the_second(edge):
