@@ -147,7 +147,7 @@ def add_sound(
     known = _context(context)
     sound = asyncio.run(add(known, file, title=title, artist=artist, licence=licence, sound_id=sound_id))
     _print_json(sound) if json else known.out.print(
-        f"[green]ready[/] {sound.title} -> {sound.id} ({sound.duration_ms / 1000:.1f} s)", soft_wrap=True
+        f"ready {sound.title} -> {sound.id} ({sound.duration_ms / 1000:.1f} s)", soft_wrap=True, markup=False
     )
 
 

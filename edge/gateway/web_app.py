@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 _REVALIDATE = "no-cache"
 _NAMES = ("@", "tag/", "search/")
 """Routes of the app that end in what people wrote: "/@ana.b" is a profile, "/tag/b.tech" a hashtag, not a file."""
+_REFUSED = re.compile(r";q=0(?:\.0*)?$")
 _MAX_FILE_BYTES = 8 * 1024 * 1024
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -123,7 +125,9 @@ def _asset(name: str, bodies: Mapping[str, bytes]) -> Asset:
 
 def _choose(asset: Asset, accept_encoding: str) -> str:
     accepted = {
-        part.split(";")[0].strip().lower() for part in accept_encoding.split(",") if ";q=0" not in part.replace(" ", "")
+        part.split(";")[0].strip().lower()
+        for part in accept_encoding.split(",")
+        if not _REFUSED.search(part.replace(" ", ""))
     }
     for coding, _ in _ENCODINGS:
         if coding in accepted and coding in asset.bodies:

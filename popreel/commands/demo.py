@@ -100,5 +100,5 @@ def print_demo(out: Console, result: DemoResult) -> None:
     out.print(f"{ready} of {len(result.outcomes)} clips are ready, {len(result.users)} users, {result.likes} likes")
     for outcome in result.outcomes:
         if not outcome.ready:
-            out.print(f"  [red]{outcome.file}: {outcome.reason or outcome.code}[/]", soft_wrap=True)
+            out.print(f"  {outcome.file}: {outcome.reason or outcome.code}", style="red", markup=False, soft_wrap=True)
     out.print(f"open {' or '.join(result.pops)}")

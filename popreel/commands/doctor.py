@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from foundation.errors import PopreelError
 from popreel.commands.context import Context
@@ -62,9 +63,9 @@ def examine(context: Context) -> list[Finding]:
 def print_findings(out: Console, findings: list[Finding]) -> None:
     marks = {Verdict.FINE: "[green]fine  [/]", Verdict.ADVICE: "[yellow]advice[/]", Verdict.BROKEN: "[red]broken[/]"}
     for finding in findings:
-        out.print(f"{marks[finding.verdict]} {finding.subject}: {finding.found}", soft_wrap=True)
+        out.print(f"{marks[finding.verdict]} {finding.subject}: {escape(finding.found)}", soft_wrap=True)
         if finding.remedy:
-            out.print(f"       -> {finding.remedy}", soft_wrap=True)
+            out.print(f"       -> {finding.remedy}", soft_wrap=True, markup=False)
 
 
 def _system() -> Finding:
@@ -160,8 +161,9 @@ def _web() -> Finding:
 
 
 def _browser() -> Finding:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    installed = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = installed or next(map(str, (_PROJECT / ".cache" / "browsers").glob("chromium*")), None)
     if found and find_spec("playwright"):
         return Finding(subject="browser for tests", verdict=Verdict.FINE, found=found)
-    remedy = "only `make test` needs one: apt-get install chromium"
+    remedy = "only `make test` needs one, and fetches it"
     return Finding(subject="browser for tests", verdict=Verdict.ADVICE, found="none", remedy=remedy)

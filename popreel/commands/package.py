@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
@@ -28,7 +29,7 @@ async def package_file(
     wanted = NO_EDITS if edits is None else read_edits(edits)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
     with Bars(*columns, console=out, disable=quiet) as bars:
-        task = bars.add_task(file.name, total=1.0, what="")
+        task = bars.add_task(escape(file.name), total=1.0, what="")
 
         def show(event: Event) -> None:
             if isinstance(event, Progress):
@@ -38,5 +39,7 @@ async def package_file(
         bars.update(task, completed=1.0, what="done")
     if not quiet:
         rungs = ", ".join(rendition.name for rendition in manifest.renditions)
-        out.print(f"{outdir / 'master.m3u8'}: {manifest.duration_ms / 1000:.1f} s, {rungs}", soft_wrap=True)
+        out.print(
+            f"{outdir / 'master.m3u8'}: {manifest.duration_ms / 1000:.1f} s, {rungs}", soft_wrap=True, markup=False
+        )
     return manifest

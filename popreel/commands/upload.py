@@ -10,9 +10,11 @@ from pathlib import Path
 import aiohttp
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from foundation.errors import PopreelError
 from popreel.client.upload import Description, Outcome, Progress, Uploader, Watch
 from popreel.commands.context import Context
 from popreel.commands.services import Services, open_services
@@ -20,6 +22,7 @@ from popreel.commands.services import Services, open_services
 _FILES_AT_ONCE = 2
 _TOKEN_LIFE_S = 600.0
 """Access tokens last 900 s; a new one is fetched well before."""
+_TRY_AGAIN_S = 5.0
 
 
 async def upload_files(
@@ -43,9 +46,13 @@ async def uploader_of(services: Services, user: str) -> AsyncIterator[Uploader]:
     current = [(await services.user(user)).access_token]
 
     async def renew() -> None:
+        pause_s = _TOKEN_LIFE_S
         while True:
-            await asyncio.sleep(_TOKEN_LIFE_S)
-            current[0] = (await services.user(user)).access_token
+            await asyncio.sleep(pause_s)
+            try:
+                current[0], pause_s = (await services.user(user)).access_token, _TOKEN_LIFE_S
+            except PopreelError:  # the origin is being started again: the token we have is good for a while
+                pause_s = _TRY_AGAIN_S
 
     renewing = asyncio.create_task(renew())
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
@@ -74,8 +81,9 @@ def progress_bars(out: Console, *, quiet: bool) -> Bars:
 
 
 def upload_watch(bars: Bars, file: Path) -> Watch:
-    upload = bars.add_task(f"{file.name[:32]}: upload", total=None, what="")
-    process = bars.add_task(f"{file.name[:32]}: processing", total=1.0, what="waiting", start=False)
+    name = escape(file.name[:32])
+    upload = bars.add_task(f"{name}: upload", total=None, what="")
+    process = bars.add_task(f"{name}: processing", total=1.0, what="waiting", start=False)
 
     def watch(progress: Progress) -> None:
         sent = f"{progress.sent_bytes / 1e6:.1f} of {progress.total_bytes / 1e6:.1f} MB"
@@ -92,6 +100,7 @@ def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.ready:
             times = f"uploaded in {outcome.upload_s:.1f} s, ready {outcome.ready_s:.1f} s later"
-            out.print(f"[green]ready[/] {outcome.file} -> {outcome.video_id} ({times})", soft_wrap=True)
+            out.print(f"[green]ready[/] {escape(outcome.file)} -> {outcome.video_id} ({times})", soft_wrap=True)
         else:
-            out.print(f"[red]{outcome.state}[/] {outcome.file}: {outcome.reason or outcome.code}", soft_wrap=True)
+            why = escape(f"{outcome.file}: {outcome.reason or outcome.code}")
+            out.print(f"[red]{outcome.state}[/] {why}", soft_wrap=True)

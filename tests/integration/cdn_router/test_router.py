@@ -1,6 +1,5 @@
 """The router beside a real control plane: the registry decides, and goes on deciding when it is gone."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from cdn_router.settings import CdnSetting, RouterSettings
 from control_plane import service as control_plane
 from control_plane.settings import ControlPlaneSettings
 from foundation.settings import Secret
+from tests.polling import until
 
 Client = TestClient[Any, Any]
 CDNS = (
@@ -57,9 +57,10 @@ async def choices(client: Client, region: str) -> list[str]:
 
 
 async def until_first(client: Client, region: str, wanted: str) -> None:
-    async with asyncio.timeout(10):
-        while (await choices(client, region))[0] != wanted:  # noqa: ASYNC110  # another process polls
-            await asyncio.sleep(0.02)
+    async def first() -> bool:
+        return (await choices(client, region))[0] == wanted
+
+    await until(first, seconds=60)
 
 
 async def test_a_registered_pop_is_chosen_where_it_is_near_and_left_when_it_drains(

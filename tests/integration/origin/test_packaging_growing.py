@@ -16,6 +16,7 @@ from origin.packaging.growing import GrowingFile
 from packager.events import Event, FileGrew, FileReady
 from popreel.embedded.object_store import ObjectStoreAccess
 from tests.origin_harness import one_server, origin_settings, quick_encoder, running
+from tests.polling import until
 
 PART = 5 * 1024 * 1024
 HEAD = 3000
@@ -47,12 +48,12 @@ def growing(objects: ObjectStore, path: Path, key: str) -> GrowingFile:
 
 async def parts_stored(objects: ObjectStore, key: str, count: int) -> None:
     """Wait until the store holds `count` parts of the one upload of `key`."""
-    async with asyncio.timeout(30):
-        while True:
-            uploads = await objects.multipart_uploads(key)
-            if uploads and len(await objects.list_parts(key, uploads[0][1]) or []) == count:
-                return
-            await asyncio.sleep(0.02)
+
+    async def stored() -> bool:
+        uploads = await objects.multipart_uploads(key)
+        return bool(uploads) and len(await objects.list_parts(key, uploads[0][1]) or []) == count
+
+    await until(stored, seconds=60)
 
 
 @pytest.mark.parametrize("extra", [0, 1, 1_234_567])

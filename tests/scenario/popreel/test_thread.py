@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from popreel.lab.throwaway import ThrowawayPlatform
+from tests.polling import until
 
 DEADLINE_S = 20.0
 
@@ -45,11 +46,7 @@ async def test_a_new_video_reaches_the_feed_of_each_pop(
     platform: ThrowawayPlatform, video: dict[str, Any], http: aiohttp.ClientSession, pop: str
 ) -> None:
     viewer = platform.token(f"viewer.{pop[-1]}")
-    async with asyncio.timeout(DEADLINE_S):
-        # The catalogue's change travels; nothing tells a client when it has arrived.
-        while not (found := await _feed(http, platform.urls[pop], viewer, only=video["videoId"])):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
-    (item,) = found
+    (item,) = await until(lambda: _feed(http, platform.urls[pop], viewer, only=video["videoId"]), seconds=DEADLINE_S)
     assert item["title"] == "The thread"
     assert item["user"]["username"] == "ana"
 
@@ -86,11 +83,12 @@ async def test_watch_events_reach_the_training_log(
             f"{platform.pop_url}/api/v1/analytics/watch", json=report, headers={"Authorization": f"Bearer {token}"}
         ) as answer:
             assert answer.status == 202, await answer.text()
-    async with asyncio.timeout(DEADLINE_S):
-        # The forwarder sends batches; the command shows what has arrived.
-        while (seen := await asyncio.to_thread(_exported_events, platform)) < len(reports):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
-    assert seen == len(reports)
+
+    async def exported() -> int | None:
+        seen = await asyncio.to_thread(_exported_events, platform)
+        return seen if seen >= len(reports) else None
+
+    assert await until(exported, seconds=DEADLINE_S) == len(reports)
 
 
 def _exported_events(platform: ThrowawayPlatform) -> int:
