@@ -2,9 +2,9 @@
 
 In one process: an index over N x 256 vectors (memory, build, load, recall@500 with filters on), pages through
 `Feed.page` on a real Valkey at 1, 8 and 32 concurrent viewers who never pause, 8 who watch what they get, the cost of
-a page without reports and of reports without pages, the time from a watch to a changed page, and catalogue changes
-applied while serving. Peers: the usual first version (one running mean, one search, order by
-dot product) and exact search. Prints JSON.
+a page without reports and of reports without pages, cycles through the server of a PoP, the time from a watch to a
+changed page, and catalogue changes applied while serving. Peers: the usual first version (one running mean, one
+search, order by dot product) and exact search. Prints JSON.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import uvloop
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from bench._feed_http import cycles_over_http
 from bench._feed_world import NOW_S, TemplateCatalogue, fill, make_vectors, resident_mib, vectors_of
 from edge.feed.ports import NoDelivery, NoUserContext, Viewer
 from edge.feed.service import Feed
@@ -303,7 +305,7 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
     columns = FeedColumns(space="content-1", capacity=options.videos + 30_000)
     before = resident_mib()
     report["columns"] = {"adds_per_s": round(fill(columns, vectors)), "mib": round(resident_mib() - before)}
-    client = Redis.from_url(valkey.endpoint)
+    client, registry = Redis.from_url(valkey.endpoint), CollectorRegistry()
     feed = await Feed.open(
         FeedSettings(),
         valkey=client,
@@ -314,6 +316,7 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
         user_context=NoUserContext(),
         region="us-east",
         pop_id="bench",
+        registry=registry,
     )
     built, report["index"] = await indexed(feed, options.snapshot or folder, options.videos)
     report["index"] |= judge_index(built, vectors)
@@ -323,9 +326,13 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
     taught = await teach(feed, columns, 64)
     await pages_at(feed, viewers=8, seconds=1, taught=taught)
     for viewers in (1, 8, 32):
-        report[f"feed_{viewers}"] = await pages_at(feed, viewers=viewers, seconds=options.seconds, taught=taught)
+        before = registry.get_sample_value("feed_pages_unranked_total") or 0
+        figures = await pages_at(feed, viewers=viewers, seconds=options.seconds, taught=taught)
+        unranked = (registry.get_sample_value("feed_pages_unranked_total") or 0) - before
+        report[f"feed_{viewers}"] = {**figures, "unranked_share": round(unranked / figures["pages"], 2)}
     report["costs"] = await costs(feed, seconds=options.seconds, taught=taught)
     report["watching_8"] = await pages_watched(feed, viewers=8, pause_s=0.5, seconds=3 * options.seconds, taught=taught)
+    report |= await cycles_over_http(feed, viewers=(1, 8), seconds=options.seconds)
     for per_s in (50, 100, 200):
         report[f"arriving_{per_s}"] = await pages_arriving(feed, per_s=per_s, seconds=options.seconds, taught=taught)
     report["watch_to_page"] = await watch_to_page_ms(feed)

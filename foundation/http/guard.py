@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from foundation.errors import Forbidden, Unauthenticated
 from foundation.http.endpoint import Access, Caller
 from foundation.settings import Secret
-from foundation.tokens.access import AccessClaims, Revoked, verify
+from foundation.tokens.access import AccessClaims, Revoked
+from foundation.tokens.verified import VerifiedTokens
 
 VOUCHER = "X-Popreel-Service-Key"
 """Beside a forwarded request whose Authorization is the user's own."""
@@ -40,6 +41,7 @@ class TokenGuard:
         self._keys = keys
         self._revoked = revoked
         self._clock_s = clock_s
+        self._verified = VerifiedTokens()
         self._service_keys = dict(service_keys or {})
         self._operator_keys = dict(operator_keys or {})
 
@@ -60,11 +62,11 @@ class TokenGuard:
     async def verify(self, token: str) -> AccessClaims:
         """Claims of a user's token. Raises Unauthenticated."""
         try:
-            claims = verify(token, await self._keys(False), now_s=self._clock_s())
+            claims = self._verified.verify(token, await self._keys(False), now_s=self._clock_s())
         except Unauthenticated as err:
             if err.extensions.get("reason") != "unknown-key":
                 raise
-            claims = verify(token, await self._keys(True), now_s=self._clock_s())
+            claims = self._verified.verify(token, await self._keys(True), now_s=self._clock_s())
         self._revoked.check(claims)
         return claims
 

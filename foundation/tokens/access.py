@@ -104,11 +104,16 @@ def verify(token: str, keys: Mapping[str, Ed25519PublicKey], *, now_s: float) ->
     except jwt.InvalidTokenError as err:
         raise Unauthenticated("the access token does not verify: sign in again", reason="invalid") from err
     claims = _claims(payload)
+    check_life(claims, now_s=now_s)
+    return claims
+
+
+def check_life(claims: AccessClaims, *, now_s: float) -> None:
+    """Raises Unauthenticated before and after the life of a token."""
     if claims.expires_at_s + LEEWAY_S <= now_s:
         raise Unauthenticated("the access token has expired: refresh it", reason="expired")
     if claims.issued_at_s - LEEWAY_S > now_s:
         raise Unauthenticated("the access token is not valid yet: check the clocks", reason="not-yet-valid")
-    return claims
 
 
 def _claims(payload: Mapping[str, Any]) -> AccessClaims:

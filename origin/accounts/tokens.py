@@ -18,6 +18,7 @@ class AccessTokens:
 
     def __init__(self, keys: tuple[SigningKey, ...], *, life_s: int, clock_s: Callable[[], float]) -> None:
         self._keys = keys
+        self._public = {key.kid: key.key.public_key() for key in keys}
         self._clock_s = clock_s
         self.life_s = life_s
 
@@ -39,7 +40,7 @@ class AccessTokens:
 
     async def public_keys(self, refresh: bool) -> Mapping[str, Ed25519PublicKey]:
         """For `TokenGuard`; the origin's keys are all at hand."""
-        return {key.kid: key.key.public_key() for key in self._keys}
+        return self._public
 
 
 def read_keys(current: Path, old: tuple[Path, ...]) -> tuple[SigningKey, ...]:

@@ -6,6 +6,7 @@ import pytest
 from foundation.errors import SettingsError, Unauthenticated
 from foundation.ids import UserId
 from foundation.tokens.access import AccessClaims, Revoked, SigningKey, generate_pem, issue, jwks, read_jwks, verify
+from foundation.tokens.verified import VerifiedTokens
 
 NOW_S = 1_800_000_000
 CLAIMS = AccessClaims(
@@ -96,3 +97,17 @@ def test_revocations_are_forgotten_once_their_tokens_have_expired() -> None:
     now[0] += 1000
     revoked.add(user_id=UserId(43), session_id=None, at_s=now[0])
     revoked.check(CLAIMS)
+
+
+def test_a_token_verified_before_still_expires_and_ends_with_its_keys(key: SigningKey) -> None:
+    verified, keys, token = VerifiedTokens(), read_jwks(jwks([key])), issue(CLAIMS, key)
+    assert verified.verify(token, keys, now_s=NOW_S) == verified.verify(token, keys, now_s=NOW_S + 1) == CLAIMS
+    with pytest.raises(Unauthenticated) as caught:
+        verified.verify(token, keys, now_s=NOW_S + 900 + 30)
+    assert reason(caught) == "expired"
+    with pytest.raises(Unauthenticated) as caught:
+        verified.verify(token, read_jwks(jwks([SigningKey.from_pem(generate_pem())])), now_s=NOW_S)
+    assert reason(caught) == "unknown-key"
+    for _ in range(2):  # a refusal is not remembered as an answer
+        with pytest.raises(Unauthenticated):
+            verified.verify(token + "A", keys, now_s=NOW_S)
