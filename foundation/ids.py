@@ -17,7 +17,6 @@ from foundation.errors import BadInput
 
 UserId = NewType("UserId", int)
 VideoId = NewType("VideoId", int)
-SoundId = NewType("SoundId", int)
 CommentId = NewType("CommentId", int)
 
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z; 41 bits of ms last until 2094

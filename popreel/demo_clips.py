@@ -187,10 +187,6 @@ async def demo_clips(cache_dir: Path) -> list[DemoClip]:
     ]
 
 
-def clip_names() -> tuple[str, ...]:
-    return tuple(clip.name for clip in _CLIPS)
-
-
 async def clip_path(name: str, cache_dir: Path) -> Path:
     """The file of one clip by name; KeyError for an unknown one. Raises ClipsUnavailable."""
     clip = {clip.name: clip for clip in _CLIPS}[name]

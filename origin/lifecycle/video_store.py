@@ -19,7 +19,6 @@ from foundation.wire.catalogue import Counters, Creator, Sound
 from foundation.wire.media import MediaManifest
 from origin.errors import NotYours, StateConflict, UnknownVideo
 from origin.lifecycle.announcements import (
-    COUNTERS,
     VIDEO_ACCESS,
     VIDEO_DELETED,
     VIDEO_FAILED,
@@ -33,7 +32,7 @@ from origin.lifecycle.announcements import (
 )
 from origin.lifecycle.object_keys import original_revision
 from origin.lifecycle.states import VideoState, Visibility, before, is_open
-from origin.lifecycle.video import COLUMNS, Video, counters_of, video_of
+from origin.lifecycle.video import COLUMNS, Video, video_of
 
 PACKAGE_JOB = "package"
 EMBED_JOB = "embed"
@@ -85,15 +84,6 @@ class VideoStore:
         if video.owner_id != owner:
             raise NotYours("this video belongs to someone else")
         return video
-
-    async def counters(self, video_ids: list[VideoId]) -> dict[VideoId, Counters]:
-        """Counters with what the flusher has not added up yet; videos on absent servers are left out."""
-
-        async def ask(name: str, connection: Connection) -> list[Any]:
-            return list(await connection.fetch(COUNTERS, video_ids))
-
-        scattered = await self._shards.scatter(ask, family=Family.VIDEO, fresh=True)
-        return {VideoId(row["video_id"]): counters_of(row) for rows in scattered.answers for row in rows}
 
     async def counters_of(self, video_id: VideoId) -> Counters:
         async with self._shards.read(Family.VIDEO, video_id) as connection:

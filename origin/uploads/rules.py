@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from foundation.errors import BadInput
 from origin.errors import DurationRefused, FileTooLarge
 
-MAX_PARTS = 10_000  # S3
 _HASHTAG = re.compile(r"\w{1,50}")
 HASHTAG_PATTERN = r"^\s*#*\w{0,50}\s*$"
 MAX_HASHTAGS = 30

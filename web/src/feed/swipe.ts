@@ -18,7 +18,7 @@ const WHEEL_QUIET_MS = 160;
 const STEP_PAUSE_MS = 320;
 
 /** Pure: the step that a finished drag means. `offset` in px (negative = up), `speed` in px/ms, `height` in px. */
-export function stepOf(offset: number, speed: number, height: number): 1 | -1 | 0 {
+function stepOf(offset: number, speed: number, height: number): 1 | -1 | 0 {
   const flicked = Math.abs(speed) > FLICK && Math.sign(speed) === Math.sign(offset);
   if (!flicked && Math.abs(offset) < height * FAR) return 0;
   return offset < 0 ? 1 : -1;

@@ -16,7 +16,7 @@ export type Cmcd = {
 
 const TOKENS = new Set(["ot", "sf", "st"]);
 
-export function encodeCmcd(data: Cmcd): string {
+function encodeCmcd(data: Cmcd): string {
   return Object.entries(data)
     .filter(([, value]) => value !== undefined && value !== false)
     .sort(([left], [right]) => (left < right ? -1 : 1))
@@ -56,7 +56,7 @@ function pathOf(url: string): string {
   return new URL(url, location.origin).pathname;
 }
 
-export function relativePath(from: string, to: string): string {
+function relativePath(from: string, to: string): string {
   const base = from.split("/").slice(0, -1);
   const target = to.split("/");
   let shared = 0;

@@ -28,7 +28,7 @@ const compiled = Object.entries(PATTERNS).map(([name, pattern]) => ({
 }));
 
 /** Pure: which screen a path names. Unknown paths are "missing", never an error. */
-export function matchPath(path: string, search = ""): Match {
+function matchPath(path: string, search = ""): Match {
   const query = new URLSearchParams(search);
   for (const { name, regex } of compiled) {
     const found = regex.exec(path);

@@ -8,7 +8,7 @@ import { links } from "../routing/router";
 import { follow } from "../upload/progress_feed";
 
 /** A stage's words; a stage this build does not know is shown by its own name. */
-export function stageWords(status: VideoStatus): string {
+function stageWords(status: VideoStatus): string {
   const key = `stage_${status.stage || status.status}`.replaceAll("-", "_");
   return key in en ? t(key as Key) : (status.stage || status.status).replaceAll("_", " ");
 }

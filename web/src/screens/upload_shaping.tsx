@@ -6,7 +6,7 @@ import { filmStrip } from "../upload/inspect";
 import { SoundChoice } from "./upload_sound";
 
 /** CSS twins of the packager's presets: what is seen here is what will be made. */
-export const FILTERS: readonly (readonly [Look, string])[] = [
+const FILTERS: readonly (readonly [Look, string])[] = [
   ["none", "none"],
   ["vivid", "saturate(1.45) contrast(1.08)"],
   ["warm", "sepia(.28) saturate(1.2)"],

@@ -8,7 +8,7 @@ import { deviceId } from "../session/device";
 const ASK_EVERY_MS = 2_000;
 const FINAL = new Set(["ready", "review", "blocked", "failed", "deleted"]);
 
-export function isFinal(status: VideoStatus): boolean {
+function isFinal(status: VideoStatus): boolean {
   return FINAL.has(status.status);
 }
 
@@ -58,7 +58,7 @@ async function listen(id: string, onStatus: (status: VideoStatus) => void, signa
 }
 
 /** Pure: the status in one event block; null for comments and keep-alives. */
-export function statusIn(block: string): VideoStatus | null {
+function statusIn(block: string): VideoStatus | null {
   const data = block
     .split("\n")
     .filter((line) => line.startsWith("data:"))

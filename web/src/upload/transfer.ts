@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 8_000;
 export type Part = { part: number; start: number; end: number };
 
 /** Pure: the parts of a file of `size` bytes. Parts count from 1; the last may be short. */
-export function partsOf(size: number, chunkSize: number): Part[] {
+function partsOf(size: number, chunkSize: number): Part[] {
   const count = Math.ceil(size / chunkSize);
   return Array.from({ length: count }, (_, index) => ({
     part: index + 1,
@@ -22,7 +22,7 @@ export function partsOf(size: number, chunkSize: number): Part[] {
 }
 
 /** Pure: the parts still to send. A part that arrived short (a broken connection) goes again. */
-export function missingParts(parts: Part[], received: { part: number; size: number }[]): Part[] {
+function missingParts(parts: Part[], received: { part: number; size: number }[]): Part[] {
   const sizes = new Map(received.map(({ part, size }) => [part, size]));
   return parts.filter(({ part, start, end }) => sizes.get(part) !== end - start);
 }
