@@ -60,6 +60,28 @@ def test_nothing_outside_is_read_written_started_or_reached(tmp_path: Path) -> N
     assert not (tmp_path / "new").exists()
 
 
+_OVERFLOWING = """
+import os, sys
+from pathlib import Path
+import av
+from packager.encoder.overflow import Overflow
+from packager.limits import Limits
+from packager.sandbox.walls import raise_walls
+out = Path(sys.argv[1])
+raise_walls(out_dir=out, limits=Limits(), cpu_seconds=60, offline=False)
+store = Overflow(out, limit_bytes=1 << 20, picture_bytes=400)
+slot = store.write(av.VideoFrame(16, 16, "yuv420p"))
+print(slot is not None and store.read(slot) is not None, os.listdir(out))
+"""
+
+
+def test_pictures_can_wait_on_disk_behind_the_walls(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _OVERFLOWING, str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "True []"
+
+
 async def test_every_job_reports_its_walls(tmp_path: Path) -> None:
     events = package(clip("park"), tmp_path / "out")
     try:
