@@ -43,9 +43,10 @@ def claim(folder: DataFolder) -> None:
 def holder(lock: Path) -> int | None:
     """The pid that holds the lock now, or None."""
     try:
-        with lock.open("r+") as handle:
+        with lock.open() as handle:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Shared: others who ask at this moment are no holders, and the pid of the last one is still in the file.
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 text = handle.read().strip()
                 return int(text) if text.isdigit() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def test_one_supervisor_owns_a_folder_and_the_next_may_when_it_ended(tmp_path: P
     assert holder(folder.lock) is None
     with instance_lock(folder):
         pass
+
+
+def test_who_asks_at_the_same_time_is_not_taken_for_a_supervisor(tmp_path: Path) -> None:
+    """`popreel down` would end the process that has the pid of the last supervisor by now."""
+    folder = DataFolder(root=tmp_path / "data")
+    with instance_lock(folder):
+        pass
+    with folder.lock.open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)  # as holder() does
+        assert holder(folder.lock) is None
 
 
 def test_a_folder_with_other_files_is_not_taken(tmp_path: Path) -> None:
