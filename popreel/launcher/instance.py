@@ -45,7 +45,7 @@ def holder(lock: Path) -> int | None:
     try:
         with lock.open() as handle:
             try:
-                # Shared: others who ask at this moment are no holders, and the pid of the last one is still in the file.
+                # Shared: others who ask now are no holders, and the file still has the pid of the last one.
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 text = handle.read().strip()
