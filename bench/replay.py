@@ -61,7 +61,7 @@ from inference.training.two_tower import Histories, TowerPlan, train_space
 
 EASE_STRENGTH = 400.0
 WEIGHTS = Weights(
-    ranker=0.0, query_cosine=2.0, item_to_item=1.0, popularity=0.1, popularity_gate=2.0, cold_quantile=0.25
+    ranker=0.0, query_cosine=2.0, item_to_item=1.0, popularity=0.1, popularity_gate=2.0, cold_quantile=0.0
 )
 WITHOUT_SPACE = msgspec.structs.replace(WEIGHTS, query_cosine=1.0)
 TOWERS = TowerPlan(epochs=6, dropout=0.4)

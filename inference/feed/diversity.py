@@ -19,7 +19,7 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiversityPolicy:
-    theta: float = 0.4
+    theta: float = 0.6
     """0 ignores quality, towards 1 ignores difference."""
     window: int = 8
     """Places that are looked at together, 2 or more."""
