@@ -43,7 +43,7 @@ from inference.feed.model import FeedModel, Weights
 from inference.feed.pools import DAY_S
 from inference.feed.recommender import Policy
 from inference.feed.sources import SourceSizes
-from inference.feed.space import LearnedSpace
+from inference.feed.space import LearnedSpace, pack, unpack
 from inference.training.factors import FactorPlan, unit_vectors
 from inference.training.item_to_item import fit_ease, neighbours
 from inference.training.paired import paired_over_events, paired_over_groups
@@ -77,8 +77,10 @@ HISTORY = (0, 1, 3, 5, 10, 50)
 class Contest:
     """The data, the fitted parts that several contestants share, and their replay."""
 
-    def __init__(self, *, split: tuple[float, float]) -> None:
+    def __init__(self, *, split: tuple[float, float], results: Path | None = None) -> None:
+        """`results`: folder that keeps the learned spaces for the next run (40 s of CPU each)."""
         self.events = load()
+        self._results = results
         self.n_items = int(self.events.item.max()) + 1
         self.train = self.events.between(0, split[0])
         self.test = self.events.between(*split)
@@ -94,9 +96,18 @@ class Contest:
     @cached_property
     def space(self) -> LearnedSpace:
         """Of the training part."""
-        return self.fit_space(self.train, self.vectors)
+        return self.space_of(self.train)
 
-    def fit_space(self, events: Interactions, start: NDArray[np.float32]) -> LearnedSpace:
+    def space_of(self, past: Interactions) -> LearnedSpace:
+        """From the folder, or trained and put there."""
+        if self._results is None:
+            return self._fit_space(past)
+        file = self._results / f"space-{len(past)}.npz"
+        if not file.is_file():
+            file.write_bytes(pack(self._fit_space(past)))
+        return unpack(file.read_bytes())
+
+    def _fit_space(self, events: Interactions) -> LearnedSpace:
         """What `popreel train` would learn of these events; there are no content vectors here."""
         histories = Histories(
             viewer=events.viewer,
@@ -109,18 +120,15 @@ class Contest:
             histories,
             content=np.zeros((self.n_items, 256), np.float32),
             has_content=np.zeros(self.n_items, bool),
-            start=start,
+            start=self._unit(factors_of(events, self.plan)),
             video_ids=np.arange(1, self.n_items + 1),
             plan=TOWERS,
             name=f"learned-{len(events)}",
             content_space=CONTENT,
         )
 
-    def fit_vectors(self, events: Interactions) -> NDArray[np.float32]:
-        """(n_items, 256) unit iALS vectors, zero where nothing was liked."""
-        return self._unit(factors_of(events, self.plan))
-
     def _unit(self, factors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n_items, 256) unit vectors, zero where nothing was liked."""
         vectors = np.zeros((self.n_items, 256), np.float32)
         vectors[: len(factors)] = unit_vectors(factors)
         return vectors
@@ -160,7 +168,7 @@ class _Retraining:
         past = contest.events.before(now_s)
         if now_s - self._space_s >= 7 * DAY_S:
             self._space_s = now_s
-            self._space = contest.fit_space(past, contest.fit_vectors(past))
+            self._space = contest.space_of(past)
         return contest.model(contest.fit_ease(past), space=self._space)
 
 
@@ -250,7 +258,6 @@ def _kept(folder: Path | None, name: str, run: Callable[[], ReplayResult]) -> Re
     """A result from the folder, or made and put there."""
     if folder is None:
         return run()
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.npz"
     if file.is_file():
         with np.load(file) as kept:
@@ -268,7 +275,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="folder that keeps results: a run goes on where another ended")
     parser.add_argument("--validation", action="store_true", help="the 70-80 %% window instead of the test")
     options = parser.parse_args()
-    contest = Contest(split=(0.7, 0.8) if options.validation else (0.8, 1.0))
+    if options.results is not None:
+        options.results.mkdir(parents=True, exist_ok=True)
+    contest = Contest(split=(0.7, 0.8) if options.validation else (0.8, 1.0), results=options.results)
     table: dict[str, dict[str, object]] = {}
     results: dict[str, ReplayResult] = {}
     for name, make in contestants(contest).items():
