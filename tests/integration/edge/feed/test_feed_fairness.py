@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from edge.events.spool import EventSpool
+from edge.events.spool import START, EventSpool
 from edge.feed.impression import read_token
 from edge.feed.ports import Viewer
 from foundation.wire.events import WatchEvent, WatchReport
@@ -53,9 +53,12 @@ def watch(simulated: SimulatedWorld, viewer: int, item: FeedItem, rng: np.random
 
 async def logged(world: World) -> list[WatchEvent]:
     """The event log of the PoP, as it goes upstream."""
-    spooled = await EventSpool(world.valkey).oldest(2 * VIEWERS * PAGES * 10, wait_ms=None)
-    assert not spooled.broken
-    return list(spooled.events)
+    spool, events, after = EventSpool(world.valkey), list[WatchEvent](), START
+    while (part := await spool.oldest(200, wait_ms=None, after=after)).ids:
+        assert not part.broken
+        events += part.events
+        after = part.ids[-1]
+    return events
 
 
 @pytest.fixture
