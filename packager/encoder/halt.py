@@ -14,10 +14,6 @@ class NoThread(Exception):
     """No memory for another thread's stack."""
 
 
-class EncodingStopped(Exception):
-    """The job was given up while this part was still at work."""
-
-
 class Halt:
     """Keeps the first failure of a job; all its threads look here whenever they would wait."""
 

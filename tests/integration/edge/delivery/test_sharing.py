@@ -56,15 +56,13 @@ async def test_the_leader_leaves_and_nobody_notices(edge):
     edge.origin.script = lambda asked: Reply(
         headers={"Cache-Control": "max-age=9"}, body=BODY, pace=(100_000, _after_first(release))
     )
-    leader = edge.client()
-    await leader.__aenter__()
-    await leader.send(b"GET /a HTTP/1.1\r\nHost: e\r\n\r\n")
-    await leader._read_head()
-    follower = asyncio.create_task(edge.get("/a"))
-    await asyncio.sleep(0.01)
-    await leader.__aexit__()
-    release.set()
-    assert (await follower).body == BODY
+    async with edge.client() as follower:
+        async with edge.client() as leader:
+            for client in (leader, follower):
+                await client.send(b"GET /a HTTP/1.1\r\nHost: e\r\n\r\n")
+                await client._read_head()
+        release.set()
+        assert await follower._reader.readexactly(len(BODY)) == BODY
     assert len(edge.origin.asked) == 1
 
 
