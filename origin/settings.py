@@ -135,7 +135,7 @@ class OriginSettings(Settings, frozen=True, kw_only=True):
             description="Worker: decoded pictures of a job that wait in memory, bytes; at most a quarter of what is "
             "free. 0: all are decoded twice.",
         ),
-    ] = 768 * MIB
+    ] = 1536 * MIB
     frame_disk_bytes: Annotated[
         int,
         Meta(

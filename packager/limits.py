@@ -25,7 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_streams: int = 16
     memory_bytes: int = 4 * GIB
     """Address space of the encoder child (RLIMIT_AS): twice what a large clip needs. Raise with max_pixels."""
-    frame_memory_bytes: int = 3 * GIB // 4
+    frame_memory_bytes: int = 3 * GIB // 2
     """Decoded pictures that wait in memory for the upper rungs, cut to a quarter of the free memory. 0: none wait, on
     disk neither, and all are decoded twice."""
     frame_disk_bytes: int = 8 * GIB
