@@ -154,8 +154,12 @@ class Erasure:
         """The follower's row is the truth, its removal takes the copy along. Unanswered requests go with it."""
         removed = 0
         while followers := await self._some_followers(user_id):
-            for follower in followers:
-                removed += await self.social.unfollow(follower, user_id)
+            ended = sum([await self.social.unfollow(follower, user_id) for follower in followers])
+            if not ended:
+                raise ShardUnavailable(
+                    "a server still has rows of a shard that moved away; retry once they are gone"
+                )
+            removed += ended
         return removed
 
     async def _some_followers(self, user_id: UserId) -> list[UserId]:

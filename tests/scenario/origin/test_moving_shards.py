@@ -16,7 +16,7 @@ from foundation.stores.postgres import PoolLimits, Shards
 from foundation.stores.shard_map import Family, PostgresServer, shard_of
 from origin.shards import ShardMover
 from popreel.embedded.object_store import ObjectStoreAccess
-from tests.origin_harness import SERVICE, Origin, origin_settings, quick_encoder, running
+from tests.origin_harness import OPERATOR, SERVICE, Origin, origin_settings, quick_encoder, running
 
 
 @pytest.fixture
@@ -119,3 +119,40 @@ async def nothing_left_behind(dsn: str, videos: list[str]) -> None:
             assert count == 0, table
     finally:
         await connection.close()
+
+
+async def test_rows_that_a_broken_move_left_behind_stop_an_erasure_until_they_are_gone(
+    tmp_path: Path, databases: tuple[str, str], valkey_url: str, object_store: ObjectStoreAccess
+) -> None:
+    servers = (
+        PostgresServer(name="one", dsn=Secret(databases[0]), videos="0-63", users="0-15"),
+        PostgresServer(name="two", dsn=Secret(databases[1]), users="16-31"),
+    )
+    settings = origin_settings(tmp_path, servers, valkey_url, object_store, job_tries=1000)
+    async with running(settings, encoder=quick_encoder) as origin:
+        leaver, follower = await origin.person(), await origin.person()
+        await origin.ok("POST", f"/api/v1/users/{leaver.id}/follow", follower)
+        own, other = databases if shard_of(Family.USER, int(follower.id)) < 16 else databases[::-1]
+        truth, copy = await asyncpg.connect(own), await asyncpg.connect(other)
+        try:
+            row = await truth.fetchrow("select * from follows where follower_id = $1", int(follower.id))
+            assert row is not None
+            await copy.copy_records_to_table("follows", records=[tuple(row.values())], columns=list(row.keys()))
+            await origin.ok("POST", "/api/v1/users/me/delete", leaver, json={})
+
+            async def stopped() -> bool:
+                query = "select count(*) from jobs where kind = 'erase-user' and error like '%shard that moved away%'"
+                return await truth.fetchval(query) + await copy.fetchval(query) == 1
+
+            await origin.eventually(stopped)
+            assert not await truth.fetchval("select count(*) from follows where followee_id = $1", int(leaver.id))
+            await copy.execute("delete from follows where followee_id = $1", int(leaver.id))
+
+            async def erased() -> bool:
+                state = await origin.ok("GET", f"/api/v1/admin/users/{leaver.id}/erasure", OPERATOR)
+                return state["state"] == "erased"
+
+            await origin.eventually(erased)
+        finally:
+            await truth.close()
+            await copy.close()
