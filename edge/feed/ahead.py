@@ -23,14 +23,13 @@ class RankAhead:
         self._waiting: OrderedDict[str, Viewer] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
 
-    def ask(self, viewer: Viewer) -> bool:
-        """Queue the viewer, once. False: too many wait, ask again with the next page."""
+    def ask(self, viewer: Viewer) -> None:
+        """Queue the viewer, once; dropped when too many wait, for the next page asks again."""
         if viewer.id not in self._waiting and len(self._waiting) >= self._most_waiting:
-            return False
+            return
         self._waiting[viewer.id] = viewer
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="feed-rank-ahead")
-        return True
 
     async def close(self) -> None:
         self._waiting.clear()
