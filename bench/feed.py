@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from bench._feed_http import cycles_over_http
+from bench._feed_http import NEW_SESSION_EVERY, cycles_over_http
 from bench._feed_world import NOW_S, TemplateCatalogue, fill, make_vectors, resident_mib, vectors_of
 from edge.feed.ports import NoDelivery, NoUserContext, Viewer
 from edge.feed.service import Feed
@@ -88,10 +88,6 @@ class Load:
 
 def _ms(times: list[float], quantile: float) -> float:
     return round(float(np.quantile(times, quantile)) * 1000, 2)
-
-
-NEW_SESSION_EVERY = 5
-"""Pages of a viewer: one in five begins a new session, the others continue with the cursor."""
 
 
 class Player:
