@@ -156,9 +156,7 @@ class Erasure:
         while followers := await self._some_followers(user_id):
             ended = sum([await self.social.unfollow(follower, user_id) for follower in followers])
             if not ended:
-                raise ShardUnavailable(
-                    "a server still has rows of a shard that moved away; retry once they are gone"
-                )
+                raise ShardUnavailable("a server still has rows of a shard that moved away; retry once they are gone")
             removed += ended
         return removed
 

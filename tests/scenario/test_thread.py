@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import m3u8
 import pytest
+from aiohttp.connector import Connection
 
 from popreel.lab.throwaway import ThrowawayPlatform
 from tests import polling
@@ -23,9 +24,19 @@ from tests import polling
 SECONDS = 60
 
 
+class WholeResponse(aiohttp.ClientResponse):
+    """Read to its end at once: a test that looks at the status alone leaves no connection open."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        await super().start(connection)
+        await self.read()
+        return self
+
+
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout, response_class=WholeResponse) as session:
         yield session
 
 
