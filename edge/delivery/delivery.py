@@ -204,7 +204,7 @@ class Delivery:
             gatekeeper=self.gatekeeper,
             tally=self.tally,
             path_prefix=self.settings.path_prefix,
-            order=partial(self._prefetcher.order, priority=PrefetchPriority.NEXT),
+            order=partial(self._prefetcher.move_on, priority=PrefetchPriority.NEXT),
         )
         self.lane.on_cmcd = self._hints.take
 
@@ -321,11 +321,6 @@ class Delivery:
         The wait is bounded: a PoP that starts while the centre is away plays what it has.
         """
         return stored.request_s < self.opened_s and self.clock() < self._behind_until_s
-
-    def cancel_prefetch(self, group: str) -> int:
-        """Drop the queued orders of a group; returns how many."""
-        assert self._prefetcher is not None
-        return self._prefetcher.cancel(group)
 
     def is_cached(self, path: str, *, prefix_bytes: int) -> bool:
         """Whether the first `prefix_bytes` of `path` are here and fresh. Memory look-ups only."""

@@ -23,7 +23,8 @@ MAX_WAITING = 1024
 BATCH = 64
 _QUOTED = re.compile(rb'"[^"\\]*"')
 _COUNTED = (b"su", b"bs")
-Order = Callable[[Sequence[PrefetchOrder]], None]
+Order = Callable[[str, Sequence[PrefetchOrder]], None]
+"""A stream (Cmcd.stream) and all it wants next."""
 
 
 class PlayerHints:
@@ -88,12 +89,12 @@ class PlayerHints:
 
     def _order_next(self, target: Target, cmcd: Cmcd) -> None:
         orders = [
-            PrefetchOrder(path=path, span=wanted.span, group=cmcd.session)
+            PrefetchOrder(path=path, span=wanted.span, stream=cmcd.stream)
             for wanted in cmcd.next_objects
             if (path := resolve(target.path, wanted.reference)) is not None and self._is_allowed(target, path)
         ]
         if orders:
-            self._order(orders)
+            self._order(cmcd.stream, orders)
 
     def _is_allowed(self, target: Target, path: str) -> bool:
         """Inside the delivered paths, and inside the token's prefix where the request had a token."""

@@ -1,4 +1,4 @@
-"""Fetching ahead of viewers: bounded, in order of priority, cancellable, behind every viewer's own miss."""
+"""Fetching ahead of viewers: bounded, in order of priority, given up when passed by, behind every viewer's own miss."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 from edge.delivery.rules.byte_range import Span
 
@@ -29,8 +30,12 @@ class PrefetchOrder:
     """Root-relative path and query, without token."""
     span: Span | None = None
     """None: the prefix (slice 0)."""
-    group: str = ""
-    """Orders of one group (a session, a pre-warm) can be cancelled together."""
+    stream: str = ""
+    """Of the player that wants it next (Cmcd.stream); empty: nobody in particular."""
+
+    @property
+    def key(self) -> tuple[str, Span | None]:
+        return self.path, self.span
 
 
 @dataclass(slots=True)
@@ -44,6 +49,8 @@ class PrefetchCounts:
 
 
 Fetch = Callable[[PrefetchOrder], Awaitable[int]]
+_Place: TypeAlias = tuple[int, int, PrefetchOrder]
+"""In the queue: priority, number, order."""
 BURST_S = 2.0
 """Seconds of budget that may be used at once."""
 
@@ -85,8 +92,9 @@ class Prefetcher:
         self._fetch = fetch
         self._budget = ByteBudget(bytes_per_s, clock)
         self._max_queued = max_queued
-        self._queue: list[tuple[int, int, PrefetchOrder]] = []
-        self._queued: set[tuple[str, Span | None]] = set()
+        self._queue: list[_Place] = []
+        self._queued: dict[tuple[str, Span | None], str] = {}
+        """What is queued or under way, and the stream it is for; empty when it is for several, or for nobody."""
         self._order = itertools.count()
         self._work = asyncio.Event()
         self._under_way = 0
@@ -99,12 +107,15 @@ class Prefetcher:
         """Queue what is not queued yet. A full queue keeps the more urgent and, among equals, the older."""
         for wanted in orders:
             self.counts.ordered += 1
-            if (wanted.path, wanted.span) in self._queued:
+            known = self._queued.get(wanted.key)
+            if known is not None:
+                if known != wanted.stream:
+                    self._queued[wanted.key] = ""
                 continue
             if len(self._queue) >= self._max_queued and not self._make_room(priority):
                 self.counts.dropped += 1
                 continue
-            self._queued.add((wanted.path, wanted.span))
+            self._queued[wanted.key] = wanted.stream
             heapq.heappush(self._queue, (priority, next(self._order), wanted))
         if self._queue:
             self._rest.clear()
@@ -112,7 +123,8 @@ class Prefetcher:
 
     async def idle(self) -> None:
         """Wait until nothing is queued or under way."""
-        await self._rest.wait()
+        while self._queue or self._under_way:
+            await self._rest.wait()
 
     def _make_room(self, priority: PrefetchPriority) -> bool:
         last = max(self._queue, key=lambda item: item[:2])
@@ -122,20 +134,27 @@ class Prefetcher:
         self.counts.dropped += 1
         return True
 
-    def cancel(self, group: str) -> int:
-        """Forget what is queued for `group`; what is under way is finished. Returns how many."""
-        before = len(self._queue)
-        self._remove(lambda item: item[2].group == group)
-        self.counts.cancelled += before - len(self._queue)
-        return before - len(self._queue)
+    def move_on(self, stream: str, orders: Collection[PrefetchOrder], *, priority: PrefetchPriority) -> None:
+        """What `stream` wants next now; what is still queued for it alone has been passed by and is forgotten.
 
-    def _remove(self, leaves: Callable[[tuple[int, int, PrefetchOrder]], bool]) -> None:
-        for _, _, order in (gone := [item for item in self._queue if leaves(item)]):
-            self._queued.discard((order.path, order.span))
-        self._queue = [item for item in self._queue if item not in gone]
+        So a player holds no more of the queue than its last hint. What is under way is finished.
+        """
+        if stream and stream in self._queued.values():
+            wanted = {order.key for order in orders}
+            self.counts.cancelled += self._remove(
+                lambda item: item[2].key not in wanted and self._queued[item[2].key] == stream
+            )
+        self.order(orders, priority=priority)
+
+    def _remove(self, leaves: Callable[[_Place], bool]) -> int:
+        gone = [item for item in self._queue if leaves(item)]
+        for _, _, order in gone:
+            del self._queued[order.key]
+        self._queue = [item for item in self._queue if item[2].key in self._queued]
         heapq.heapify(self._queue)
         if not self._queue and not self._under_way:
             self._rest.set()
+        return len(gone)
 
     async def _run(self) -> None:
         while True:
@@ -156,7 +175,7 @@ class Prefetcher:
                 self.counts.fetched += fetched > 0
                 self.counts.present += fetched == 0
             finally:
-                self._queued.discard((order.path, order.span))
+                del self._queued[order.key]
                 self._under_way -= 1
                 if not self._queue and not self._under_way:
                     self._rest.set()

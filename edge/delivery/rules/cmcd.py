@@ -36,7 +36,9 @@ class Cmcd:
     """sta=d: the player warms up something that is not playing."""
     was_starved: bool = False
     buffer_ms: int | None = None
-    session: str = ""
+    stream: str = ""
+    """sid and ot: one kind of objects (audio, video, both) of one player; each stream announces its own next objects.
+    Empty without sid."""
     next_objects: tuple[NextObject, ...] = ()
 
     @property
@@ -59,7 +61,7 @@ def parse_cmcd(text: str) -> Cmcd:
         is_preloading=_text(members.get("sta")) == "d",
         was_starved=_is_true(members.get("bs")),
         buffer_ms=_number(members.get("bl")),
-        session=_text(members.get("sid"))[:64],
+        stream=_stream(members),
         next_objects=_next_objects(members),
     )
 
@@ -95,6 +97,11 @@ def _number(item: Item | None) -> int | None:
     if single is None or isinstance(single.value, bool) or not isinstance(single.value, int | float):
         return None
     return int(single.value)
+
+
+def _stream(members: dict[str, Item]) -> str:
+    session = _text(members.get("sid"))[:64]
+    return f"{session} {_text(members.get('ot'))[:2]}" if session else ""
 
 
 def _next_objects(members: dict[str, Item]) -> tuple[NextObject, ...]:

@@ -31,6 +31,27 @@ async def test_the_next_object_is_fetched_ahead_from_either_lane(edge):
     assert {asked.target for asked in edge.origin.asked} == {"/v/1.mp4", "/v/2.mp4", "/w/3.mp4", "/v/4.mp4"}
 
 
+async def test_what_a_player_swiped_past_before_its_turn_is_not_fetched(open_edge):
+    edge = await open_edge(background_connections=1)
+    gate = asyncio.Event()
+
+    async def script(asked: Asked) -> Reply:
+        if asked.target == "/v/held.mp4":
+            await gate.wait()
+        return file_reply(asked, BODY[:1000], etag='"v"')  # one slice: nothing of it is read ahead
+
+    edge.origin.script = script
+    await edge.get("/v/0.mp4?" + cmcd('nor="held.mp4",ot=av,sid="another"'))
+    await edge.until(lambda: any(asked.target == "/v/held.mp4" for asked in edge.origin.asked))
+    for clip in (1, 2, 3):
+        await edge.get(f"/v/{clip}.mp4?" + cmcd(f'nor="after-{clip}.mp4",ot=av,sid="swiper"'))
+    assert edge.delivery.prefetch_counts.cancelled == 2
+    gate.set()
+    await edge.delivery.prefetched()
+    fetched = {asked.target for asked in edge.origin.asked if "after" in asked.target}
+    assert fetched == {"/v/after-3.mp4"}
+
+
 async def test_next_objects_outside_the_requests_rights_are_ignored(open_edge):
     edge = await open_edge(media_keys={"k": Secret("secret")}, path_prefix="/videos/")
     edge.origin.script = lambda asked: file_reply(asked, BODY, etag='"v"')

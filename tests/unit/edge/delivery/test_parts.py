@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -160,7 +162,9 @@ async def test_a_cancelled_waiter_does_not_take_the_slot_with_it():
         await second
 
 
-async def test_a_full_prefetch_queue_keeps_the_urgent_and_a_group_can_be_cancelled():
+@asynccontextmanager
+async def busy_prefetcher(*, max_queued: int) -> AsyncIterator[tuple[Prefetcher, asyncio.Event, list[str]]]:
+    """One worker that is held until the event is set, and the paths it has fetched."""
     started, release = asyncio.Event(), asyncio.Event()
     fetched: list[str] = []
 
@@ -170,18 +174,45 @@ async def test_a_full_prefetch_queue_keeps_the_urgent_and_a_group_can_be_cancell
         fetched.append(order.path)
         return 1
 
-    prefetcher = Prefetcher(fetch, workers=1, max_queued=3)
+    prefetcher = Prefetcher(fetch, workers=1, max_queued=max_queued)
     prefetcher.order([PrefetchOrder(path="/busy")], priority=PrefetchPriority.NEXT)
     await started.wait()
-    warm = [PrefetchOrder(path=f"/w{n}", group="warm") for n in range(3)]
-    prefetcher.order([*warm, warm[0]], priority=PrefetchPriority.WARM)
-    prefetcher.order([PrefetchOrder(path="/feed", group="feed")], priority=PrefetchPriority.FEED)
-    assert prefetcher.cancel("warm") == 2
-    release.set()
-    await prefetcher.idle()
-    assert fetched == ["/busy", "/feed"]
-    assert (prefetcher.counts.dropped, prefetcher.counts.cancelled) == (1, 2)
+    yield prefetcher, release, fetched
     await prefetcher.close()
+
+
+async def test_a_full_prefetch_queue_keeps_the_urgent():
+    async with busy_prefetcher(max_queued=3) as (prefetcher, release, fetched):
+        warm = [PrefetchOrder(path=f"/w{n}") for n in range(3)]
+        prefetcher.order([*warm, warm[0]], priority=PrefetchPriority.WARM)
+        prefetcher.order([PrefetchOrder(path="/feed")], priority=PrefetchPriority.FEED)
+        release.set()
+        await prefetcher.idle()
+        assert fetched == ["/busy", "/feed", "/w0", "/w1"]
+        assert prefetcher.counts.dropped == 1
+
+
+async def test_what_a_player_wants_next_takes_the_place_of_what_it_wanted_before():
+    def wanted(stream: str, *paths: str) -> None:
+        orders = [PrefetchOrder(path=path, stream=stream) for path in paths]
+        prefetcher.move_on(stream, orders, priority=PrefetchPriority.NEXT)
+
+    async with busy_prefetcher(max_queued=100) as (prefetcher, release, fetched):
+        wanted("swiper av", "/1", "/2", "/3")
+        wanted("other av", "/2", "/9")
+        wanted("", "/nameless")
+        wanted("swiper a", "/sound")
+        wanted("swiper av", "/3", "/4")
+        assert prefetcher.counts.cancelled == 1
+        wanted("swiper av", "/5")
+        wanted("", "/nameless too")
+        release.set()
+        await prefetcher.idle()
+        assert fetched == ["/busy", "/2", "/9", "/nameless", "/sound", "/5", "/nameless too"]
+        assert prefetcher.counts.cancelled == 3
+        wanted("swiper av", "/1")  # forgotten, not remembered as queued
+        await prefetcher.idle()
+        assert fetched[-1] == "/1"
 
 
 def test_a_byte_budget_lets_bursts_pass_and_holds_the_average():

@@ -257,10 +257,10 @@ def test_misleading_targets_are_refused(raw):
 
 def test_cmcd_of_both_versions_is_read():
     one = parse_cmcd('bl=0,br=2647,d=2000,mtp=2600,nor="..%2Fv720%2F2.m4s",nrr="0-99",ot=v,rtp=13200,sid="s-1",st=v,su')
-    assert (one.is_starting, one.buffer_ms, one.session, one.is_urgent) == (True, 0, "s-1", True)
+    assert (one.is_starting, one.buffer_ms, one.stream, one.is_urgent) == (True, 0, "s-1 v", True)
     assert one.next_objects == (("../v720/2.m4s", Span(0, 100)),)
     two = parse_cmcd('bl=(2100;v),nor=("../v/2.m4s" "../w/0.m4s";r="0-65535"),sta=d,tpb=(2646.605),v=2')
-    assert (two.buffer_ms, two.is_preloading, two.is_urgent) == (2100, True, False)
+    assert (two.buffer_ms, two.is_preloading, two.stream, two.is_urgent) == (2100, True, "", False)
     assert two.next_objects == (("../v/2.m4s", None), ("../w/0.m4s", Span(0, 65536)))
     assert parse_cmcd("tpb=2646.60512345,su,BAD").is_starting
     assert parse_cmcd("x" * 5000) is NO_CMCD
