@@ -77,17 +77,27 @@ HISTORY = (0, 1, 3, 5, 10, 50)
 class Contest:
     """The data, the fitted parts that several contestants share, and their replay."""
 
-    def __init__(self, *, split: tuple[float, float], results: Path | None = None) -> None:
-        """`results`: folder that keeps the learned spaces for the next run (40 s of CPU each)."""
-        self.events = load()
+    def __init__(self, events: Interactions, *, split: tuple[float, float], results: Path | None = None) -> None:
+        """`split`: what is before its start, as a share of the log, is fitted; what is up to its end is predicted.
+        `results`: folder that keeps the learned spaces for the next run (40 s of CPU each)."""
+        self.events = events
         self._results = results
         self.n_items = int(self.events.item.max()) + 1
         self.train = self.events.between(0, split[0])
         self.test = self.events.between(*split)
         self.plan = FactorPlan()
-        self.factors = factors_of(self.train, self.plan)
-        self.vectors = self._unit(self.factors)
-        self.ease = self.fit_ease(self.train)
+
+    @cached_property
+    def factors(self) -> NDArray[np.float32]:
+        return factors_of(self.train, self.plan)
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        return self._unit(self.factors)
+
+    @cached_property
+    def ease(self) -> NDArray[np.float32]:
+        return self.fit_ease(self.train)
 
     def fit_ease(self, events: Interactions) -> NDArray[np.float32]:
         liked = events.verdict == LIKED
@@ -242,12 +252,12 @@ def difference(ours: ReplayResult, peer: ReplayResult) -> dict[str, list[float]]
 
 
 def print_differences(results: dict[str, ReplayResult]) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Both of ours against every other contestant in the run."""
+    """Both of ours against every contestant of the run that is listed before it."""
     table: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for name in (name for name in results if name.startswith("ours, ")):
-        for peer, result in results.items():
-            if peer.startswith("ours"):
-                continue
+    for number, name in enumerate(results):
+        if not name.startswith("ours, "):
+            continue
+        for peer, result in itertools.islice(results.items(), number):
             row = table.setdefault(name, {})[peer] = difference(results[name], result)
             cells = ", ".join(f"{figure} {m:+.4f} [{low:+.4f}, {high:+.4f}]" for figure, (m, low, high) in row.items())
             print(f"{name} - {peer}: {cells}", file=sys.stderr)
@@ -277,7 +287,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.results is not None:
         options.results.mkdir(parents=True, exist_ok=True)
-    contest = Contest(split=(0.7, 0.8) if options.validation else (0.8, 1.0), results=options.results)
+    split = (0.7, 0.8) if options.validation else (0.8, 1.0)
+    contest = Contest(load(), split=split, results=options.results)
     table: dict[str, dict[str, object]] = {}
     results: dict[str, ReplayResult] = {}
     for name, make in contestants(contest).items():

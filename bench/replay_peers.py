@@ -81,7 +81,7 @@ def cosine_neighbours(
     counts = np.diag(gram).copy()
     np.fill_diagonal(gram, 0)
     weights = gram / (np.sqrt(np.outer(counts, counts)) + shrink)
-    floor = np.sort(weights, axis=0)[-keep]
+    floor = np.sort(weights, axis=0)[-min(keep, n_items)]
     return np.where(weights >= floor, weights, 0).astype(np.float32)
 
 

@@ -37,7 +37,7 @@ def make_token(pick: Pick, *, place: int, model: str, arm: str, served_ms: int, 
         int(pick.source),
         place,
         round(pick.score, 3),
-        round(pick.propensity, 4),
+        pick.propensity,  # as it is: an unlikely draw rounded to 0 could not be weighed
         model,
         arm,
         served_ms,

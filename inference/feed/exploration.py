@@ -80,4 +80,5 @@ def places(count: int, *, every: int, rng: np.random.Generator) -> list[int]:
     """One place, drawn at random, in each stretch of `every`: never the very first of the list."""
     if every <= 0:
         return []
-    return [int(rng.integers(max(start, 1), start + every)) for start in range(0, count - every + 1, every)]
+    starts = range(int(every == 1), count - every + 1, every)
+    return [int(rng.integers(max(start, 1), start + every)) for start in starts]

@@ -64,7 +64,7 @@ def test_bytes_of_another_version_are_a_new_session() -> None:
 
 def test_an_impression_token_carries_what_evaluation_needs() -> None:
     token = make_token(
-        Pick(video_id=2**62, source=Source.EXPLORE, score=1.25, propensity=0.125),
+        Pick(video_id=2**62, source=Source.EXPLORE, score=1.25, propensity=3.2e-6),
         place=12,
         model="first-1",
         arm="exp=b",
@@ -73,7 +73,7 @@ def test_an_impression_token_carries_what_evaluation_needs() -> None:
     assert len(token) < 200
     read = read_token(token)
     assert read is not None
-    assert (read.video_id, read.source, read.place, read.propensity, read.arm) == (2**62, 7, 12, 0.125, "exp=b")
+    assert (read.video_id, read.source, read.place, read.propensity, read.arm) == (2**62, 7, 12, 3.2e-6, "exp=b")
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "AAAA", "é" * 9, "kwE" * 40])
