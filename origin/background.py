@@ -19,6 +19,7 @@ from foundation.tasks import end_tasks, until_done
 from foundation.tokens.access import Revoked
 from origin.accounts.account_store import AccountStore
 from origin.accounts.bot_job import BotJob
+from origin.audit import AuditProjection
 from origin.catalogue.creators import Creators
 from origin.catalogue.projection import CatalogueProjection, RevocationProjection
 from origin.catalogue.routes import revocations_after
@@ -56,7 +57,7 @@ def _duties(
     api_shards: Shards, stores: Stores, settings: OriginSettings, session: aiohttp.ClientSession, revoked: Revoked
 ) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
     shards, control = stores.shards, stores.control_listener
-    relay = Relay(shards, projections=(CatalogueProjection(), RevocationProjection()))
+    relay = Relay(shards, projections=(CatalogueProjection(), RevocationProjection(), AuditProjection()))
     purger = Purger(session, url=settings.control_plane_url, key=settings.control_plane_key)
     copies = LogConsumer(shards, name="copies", handle=Copies(shards).handle)
     creators = LogConsumer(shards, name="creators", handle=Creators(shards, AccountStore(shards)).handle)

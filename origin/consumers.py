@@ -19,6 +19,7 @@ from foundation.stores.outbox import Record
 from foundation.wire.pops import PurgeRequest
 from origin.accounts.account_store import USER_CHANGED
 from origin.accounts.avatar import avatar_tag
+from origin.audit import OPERATOR_ACTED
 from origin.captions.caption_store import CAPTIONS_CHANGED
 from origin.lifecycle.announcements import CATALOGUE_TOMBSTONE, VIDEO_ACCESS, VIDEO_DELETED
 from origin.media.answers import caption_tag
@@ -67,7 +68,10 @@ def _outdates_avatar(record: Record) -> bool:
 
 
 class Streams:
-    """Publishes every record to one Valkey stream, under its own number: a repeat is refused by the stream itself."""
+    """Publishes every record to one Valkey stream, under its own number: a repeat is refused by the stream itself.
+
+    Not those of the audit: who decided what of whom, and why, is for operators.
+    """
 
     def __init__(self, valkey: Redis) -> None:
         self._valkey = valkey
@@ -75,7 +79,8 @@ class Streams:
     async def handle(self, records: Sequence[Record]) -> None:
         try:
             for record in records:
-                await self._add(record)
+                if record.topic != OPERATOR_ACTED:
+                    await self._add(record)
         except RedisError as err:
             raise HotStateUnavailable("Valkey is away; records wait in the log") from err
 

@@ -26,7 +26,6 @@ from origin.accounts.pictures import Pictures
 from origin.accounts.routes import AccountRoutes
 from origin.accounts.session_store import SessionStore
 from origin.accounts.tokens import AccessTokens, read_keys
-from origin.audit import Audit
 from origin.background import background
 from origin.captions.caption_store import CaptionStore
 from origin.captions.routes import CaptionRoutes
@@ -105,7 +104,6 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
     videos = VideoStore(shards)
     engagements = EngagementStore(shards)
     sounds = SoundStore(shards)
-    audit = Audit(shards)
     remix = Remix(videos=videos, sounds=sounds, access=access)
     search = SearchStore(shards)
     media = MediaAccess(
@@ -159,7 +157,6 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
         BotRoutes(
             shards=shards,
             job=BotJob(shards, every_s=settings.bot_score_every_s, clock_s=stores.clock_s),
-            audit=audit,
         ),
         AvatarRoutes(accounts=accounts, access=access, objects=stores.objects, pictures=Pictures(), limits=limits),
         UploadRoutes(
@@ -169,11 +166,10 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             pantry=Pantry(remix=remix),
             public_url=settings.public_url,
         ),
-        JobRoutes(shards=shards, videos=videos, audit=audit),
+        JobRoutes(shards=shards, videos=videos),
         AdminRoutes(
             shards=shards,
             accounts=accounts,
-            sessions=SessionStore(shards, refresh_life_s=settings.refresh_life_s),
             passwords=passwords,
             erasure=Erasure(
                 shards=shards,
@@ -182,7 +178,6 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
                 objects=stores.objects,
                 settle_s=settings.erase_settle_s,
             ),
-            audit=audit,
             limits=limits,
             clock_s=stores.clock_s,
         ),
@@ -225,7 +220,6 @@ def _routes(settings: OriginSettings, stores: Stores, passwords: Passwords, toke
             access=access,
             media=media,
             objects=stores.objects,
-            audit=audit,
             limits=limits,
             ids=stores.ids,
         ),

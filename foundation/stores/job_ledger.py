@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from foundation.errors import Conflict, NotFound
 from foundation.stores.errors import ShardUnavailable
-from foundation.stores.postgres import Shards, affected
+from foundation.stores.postgres import Connection, Shards, affected
 
 _LIST = """
 select id, kind, key, state, attempts, lost, error, worker, run_at, created_at, updated_at from jobs
@@ -62,6 +64,10 @@ class JobPage:
     """A server did not answer: there may be more."""
 
 
+Beside: TypeAlias = Callable[[Connection, JobEntry], Awaitable[None]]
+"""What else commits with a change of a job."""
+
+
 class JobLedger:
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
@@ -96,19 +102,19 @@ class JobLedger:
                 return name, JobEntry(**dict(row))
         raise UnknownJob(f"there is no job {job_id} (any more)")
 
-    async def retry(self, job_id: UUID) -> JobEntry:
+    async def retry(self, job_id: UUID, *, beside: Beside) -> None:
         """failed -> queued with all its tries. Raises UnknownJob, JobBusy."""
         name, job = await self.find(job_id)
-        async with self._shards.servers[name].primary() as connection:
+        async with self._shards.servers[name].primary() as connection, connection.transaction():
             if affected(await connection.execute(_RETRY, job_id)) != 1:
                 raise JobBusy("only a failed job is tried again, and not while another one does the same")
-        return job
+            await beside(connection, job)
 
-    async def forget(self, job_id: UUID) -> JobEntry:
+    async def forget(self, job_id: UUID, *, beside: Beside) -> None:
         """Let a failed job go. Raises UnknownJob, JobBusy."""
         name, job = await self.find(job_id)
-        async with self._shards.servers[name].primary() as connection:
+        async with self._shards.servers[name].primary() as connection, connection.transaction():
             status = await connection.execute("delete from jobs where id = $1 and state = 'failed'", job_id)
             if affected(status) != 1:
                 raise JobBusy("only a failed job can be let go")
-        return job
+            await beside(connection, job)

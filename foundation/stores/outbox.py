@@ -26,7 +26,7 @@ from foundation.stores.postgres import Connection, Shards
 _log = logging.getLogger(__name__)
 CHANNEL = "popreel_outbox"
 LOG_CHANNEL = "popreel_log"
-_RELAY_LOCK = 7703
+RELAY_LOCK = 7703
 _BATCH = 500
 
 
@@ -105,7 +105,7 @@ class Relay:
         """Move up to one batch of every reachable server; returns how many records moved, 0 when another relay runs."""
         moved = 0
         async with self._shards.control() as control:
-            if not await control.fetchval("select pg_try_advisory_lock($1)", _RELAY_LOCK):
+            if not await control.fetchval("select pg_try_advisory_lock($1)", RELAY_LOCK):
                 return 0
             try:
                 for name in self._shards.servers:
@@ -117,7 +117,7 @@ class Relay:
                         _log.warning("server skipped", extra={"event": "relay_skipped", "cause": err.detail})
             finally:
                 if not control.is_closed():
-                    await control.execute("select pg_advisory_unlock($1)", _RELAY_LOCK)
+                    await control.execute("select pg_advisory_unlock($1)", RELAY_LOCK)
         return moved
 
     async def _move(self, control: Connection, name: str) -> int:

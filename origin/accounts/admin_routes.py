@@ -18,8 +18,8 @@ from foundation.wire import Wire
 from origin.accounts.account_store import AccountStore, announce_change
 from origin.accounts.erasure import Erasure, Receipt, export
 from origin.accounts.passwords import Passwords
-from origin.accounts.session_store import EndReason, SessionStore
-from origin.audit import Audit
+from origin.accounts.session_store import EndReason, end_every_session
+from origin.audit import act_of, note
 from origin.errors import TooFast, UnknownUser, WrongPassword
 from origin.limits import Limits
 from origin.text import clean_text
@@ -55,19 +55,15 @@ class AdminRoutes:
         *,
         shards: Shards,
         accounts: AccountStore,
-        sessions: SessionStore,
         passwords: Passwords,
         erasure: Erasure,
-        audit: Audit,
         limits: Limits,
         clock_s: Callable[[], float],
     ) -> None:
         self._shards = shards
         self._accounts = accounts
-        self._sessions = sessions
         self._passwords = passwords
         self._erasure = erasure
-        self._audit = audit
         self._limits = limits
         self._exports = asyncio.Semaphore(_EXPORTS_AT_ONCE)
         self._clock_s = clock_s
@@ -129,11 +125,11 @@ class AdminRoutes:
         problems=(UnknownUser,),
     )
     async def decide(self, call: Call[UserDecision]) -> None:
-        """A ban ends every session at every PoP within seconds."""
-        assert call.caller is not None
+        """A ban ends every session at every PoP within seconds. Decision, sessions' end and audit: all or none."""
         body = call.body
         user_id = UserId(call.path_id("userId"))
         await self._accounts.get(user_id)
+        decided = {**msgspec.structs.asdict(body), "reason": clean_text(body.reason)}
         async with self._shards.write(Family.USER, user_id) as connection:
             await connection.execute(
                 """update users set verified = coalesce($2, verified), tier = coalesce($3, tier),
@@ -145,14 +141,10 @@ class AdminRoutes:
                 body.banned,
             )
             await announce_change(connection, user_id)
-        if body.banned:
-            await self._sessions.end_all(user_id, EndReason.BANNED, now_ms=int(self._clock_s() * 1000))
-        await self._audit.note(
-            call.caller.operator,
-            "decide-user",
-            f"user:{user_id}",
-            {**msgspec.structs.asdict(body), "reason": clean_text(body.reason)},
-        )
+            if body.banned:
+                now_ms = int(self._clock_s() * 1000)
+                await end_every_session(connection, user_id, EndReason.BANNED, now_ms=now_ms)
+            await note(connection, act_of(call, "decide-user", f"user:{user_id}", decided))
 
     @endpoint(
         "GET",

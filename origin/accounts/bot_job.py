@@ -20,7 +20,7 @@ from foundation.stores.shard_map import Family
 from origin.accounts.account_store import announce_change
 from origin.accounts.bot_evidence import gather
 from origin.accounts.bot_score import Evidence, Parts, parts_of, shadow_banned
-from origin.audit import Audit
+from origin.audit import Act, note
 
 _log = logging.getLogger(__name__)
 _BATCH = 100
@@ -38,7 +38,6 @@ returning id"""
 class BotJob:
     def __init__(self, shards: Shards, *, every_s: float, clock_s: Callable[[], float]) -> None:
         self._shards = shards
-        self._audit = Audit(shards)
         self._every_s = every_s
         self._clock_s = clock_s
 
@@ -87,12 +86,16 @@ class BotJob:
                 msgspec.json.encode(parts).decode(),
                 banned,
             )
-            changed = banned != row["shadow_banned"]
-            if changed:
+            if banned != row["shadow_banned"]:
                 await announce_change(connection, user_id)
-        if changed:
-            detail = {"score": parts.score, "parts": msgspec.structs.asdict(parts)}
-            await self._audit.note(
-                "bot-scores", "shadow-ban" if banned else "lift-shadow-ban", f"user:{user_id}", detail
-            )
+                await note(connection, _decision(user_id, parts, banned=banned))
         return parts
+
+
+def _decision(user_id: UserId, parts: Parts, *, banned: bool) -> Act:
+    return Act(
+        operator="bot-scores",
+        action="shadow-ban" if banned else "lift-shadow-ban",
+        subject=f"user:{user_id}",
+        detail={"score": parts.score, "parts": msgspec.structs.asdict(parts)},
+    )

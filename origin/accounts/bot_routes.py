@@ -14,7 +14,7 @@ from foundation.stores.shard_map import Family
 from foundation.wire import Wire
 from origin.accounts.bot_job import BotJob
 from origin.accounts.bot_score import WEIGHTS, Parts
-from origin.audit import Audit
+from origin.audit import act_of, note
 from origin.errors import UnknownUser
 from origin.text import clean_text
 
@@ -38,10 +38,9 @@ class BotOverride(Wire, frozen=True, kw_only=True):
 
 
 class BotRoutes:
-    def __init__(self, *, shards: Shards, job: BotJob, audit: Audit) -> None:
+    def __init__(self, *, shards: Shards, job: BotJob) -> None:
         self._shards = shards
         self._job = job
-        self._audit = audit
 
     @endpoint(
         "GET",
@@ -65,8 +64,8 @@ class BotRoutes:
     )
     async def override_bot_score(self, call: Call[BotOverride]) -> BotScoreView:
         """Judged again at once; audited."""
-        assert call.caller is not None
         user_id, body = UserId(call.path_id("userId")), call.body
+        detail = {"override": body.override, "reason": clean_text(body.reason)}
         async with self._shards.write(Family.USER, user_id) as connection:
             known = await connection.fetchval(
                 """update users set shadow_override = nullif($2, 'auto')
@@ -74,10 +73,9 @@ class BotRoutes:
                 user_id,
                 body.override,
             )
-        if not known:
-            raise UnknownUser(f"there is no user {user_id}")
-        detail = {"override": body.override, "reason": clean_text(body.reason)}
-        await self._audit.note(call.caller.operator, "override-bot-score", f"user:{user_id}", detail)
+            if not known:
+                raise UnknownUser(f"there is no user {user_id}")
+            await note(connection, act_of(call, "override-bot-score", f"user:{user_id}", detail))
         await self._job.judge([user_id])
         return await self._view(user_id)
 

@@ -11,12 +11,12 @@ from msgspec import Meta
 from foundation.errors import BadInput
 from foundation.http.endpoint import Access, Call, endpoint
 from foundation.ids import VideoId
-from foundation.stores.job_ledger import JobBusy, JobEntry, JobLedger, UnknownJob
+from foundation.stores.job_ledger import Beside, JobBusy, JobEntry, JobLedger, UnknownJob
 from foundation.stores.job_queue import enqueue
 from foundation.stores.postgres import Shards
 from foundation.stores.shard_map import Family
 from foundation.wire import Wire
-from origin.audit import Audit
+from origin.audit import Act, act_of, note
 from origin.errors import StateConflict, UnknownVideo
 from origin.lifecycle.routes import status_of
 from origin.lifecycle.video_store import EMBED_JOB, PACKAGE_JOB, VideoStore
@@ -59,11 +59,10 @@ class JobPageView(Wire, frozen=True, kw_only=True):
 
 
 class JobRoutes:
-    def __init__(self, *, shards: Shards, videos: VideoStore, audit: Audit) -> None:
+    def __init__(self, *, shards: Shards, videos: VideoStore) -> None:
         self._shards = shards
         self._ledger = JobLedger(shards)
         self._videos = videos
-        self._audit = audit
 
     @endpoint(
         "GET",
@@ -99,10 +98,9 @@ class JobRoutes:
         job_id = _job_id(call)
         _, job = await self._ledger.find(job_id)
         if job.kind == PACKAGE_JOB:
-            await self._videos.reprocess(VideoId(int(job.key)))
+            await self._videos.reprocess(VideoId(int(job.key)), act=_act(call, "retry-job", job))
         else:
-            await self._ledger.retry(job_id)
-        await self._note(call, "retry-job", f"{job.kind}:{job.key}", {"job": str(job_id), "error": job.error})
+            await self._ledger.retry(job_id, beside=_noted(call, "retry-job"))
 
     @endpoint(
         "DELETE",
@@ -115,8 +113,7 @@ class JobRoutes:
     )
     async def forget_job(self, call: Call[None]) -> None:
         """What it was about stays as it is."""
-        job = await self._ledger.forget(_job_id(call))
-        await self._note(call, "forget-job", f"{job.kind}:{job.key}", {"job": str(job.id), "error": job.error})
+        await self._ledger.forget(_job_id(call), beside=_noted(call, "forget-job"))
 
     @endpoint(
         "POST",
@@ -128,9 +125,9 @@ class JobRoutes:
     )
     async def reprocess_video(self, call: Call[None]) -> VideoStatus:
         video = await self._videos.get(VideoId(call.path_id("id")))
-        again = await self._videos.reprocess(video.id)
-        await self._note(call, "reprocess", f"video:{video.id}", {"was": str(video.state), "error": video.error_code})
-        return status_of(again)
+        detail = {"was": str(video.state), "error": video.error_code}
+        act = act_of(call, "reprocess", f"video:{video.id}", detail)
+        return status_of(await self._videos.reprocess(video.id, act=act))
 
     @endpoint(
         "POST",
@@ -147,12 +144,16 @@ class JobRoutes:
             raise StateConflict("only a video that is out has a vector to make anew")
         async with self._shards.write(Family.VIDEO, video.id) as connection:
             await enqueue(connection, kind=EMBED_JOB, key=str(video.id), family=Family.VIDEO, snowflake=video.id)
-        await self._note(call, "regenerate-embedding", f"video:{video.id}", {})
+            await note(connection, act_of(call, "regenerate-embedding", f"video:{video.id}"))
         return status_of(video)
 
-    async def _note(self, call: Call[Any], action: str, subject: str, detail: dict[str, Any]) -> None:
-        assert call.caller is not None
-        await self._audit.note(call.caller.operator, action, subject, detail)
+
+def _act(call: Call[Any], action: str, job: JobEntry) -> Act:
+    return act_of(call, action, f"{job.kind}:{job.key}", {"job": str(job.id), "error": job.error})
+
+
+def _noted(call: Call[Any], action: str) -> Beside:
+    return lambda connection, job: note(connection, _act(call, action, job))
 
 
 def _job_id(call: Call[Any]) -> UUID:

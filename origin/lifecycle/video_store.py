@@ -17,6 +17,7 @@ from foundation.stores.postgres import Connection, Shards, affected
 from foundation.stores.shard_map import Family, shard_of
 from foundation.wire.catalogue import Counters, Creator, Sound
 from foundation.wire.media import MediaManifest
+from origin.audit import Act, note
 from origin.errors import NotYours, StateConflict, UnknownVideo
 from origin.lifecycle.announcements import (
     VIDEO_ACCESS,
@@ -357,8 +358,11 @@ class VideoStore:
             await announce(connection, VIDEO_DELETED, video)
             return True
 
-    async def reprocess(self, video_id: VideoId) -> Video:
-        """failed -> processing again with a fresh job (operator or uploader). Raises UnknownVideo, StateConflict."""
+    async def reprocess(self, video_id: VideoId, *, act: Act | None = None) -> Video:
+        """failed -> processing again with a fresh job, for the uploader or as an operator's `act`.
+
+        Raises UnknownVideo, StateConflict.
+        """
         async with self._shards.write(Family.VIDEO, video_id) as connection:
             row = await connection.fetchrow(
                 f"""update videos v set state = 'processing', version = version + 1, stage = 'queued', progress = 0,
@@ -369,6 +373,8 @@ class VideoStore:
             if row is None:
                 raise StateConflict("only a failed video whose original is kept can be processed again")
             await _package_anew(connection, video_id)
+            if act is not None:
+                await note(connection, act)
             return video_of(row)
 
 

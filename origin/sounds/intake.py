@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from foundation.errors import BadInput, RequestError
 from foundation.ids import Snowflake
 from foundation.stores.objects import ObjectStore, Part
+from origin.audit import Act
 from origin.errors import FileTooLarge
 from origin.lifecycle.object_keys import sound_upload_key
 from origin.sounds.sound_store import LibrarySound, SoundStore
@@ -21,8 +22,8 @@ class SoundIntake:
     ids: Snowflake
     max_bytes: int
 
-    async def receive(self, sound_id: int, body: AsyncIterator[bytes], *, size: int | None) -> LibrarySound:
-        """Store the file and queue its preparation; `size` is what the sender announced.
+    async def receive(self, sound_id: int, body: AsyncIterator[bytes], *, size: int | None, act: Act) -> LibrarySound:
+        """Store the file and queue its preparation as `act`; `size` is what the sender announced.
 
         Raises UnknownSound, BadInput, FileTooLarge, RefusedInput (its first bytes are of no sound), StateConflict.
         """
@@ -36,7 +37,7 @@ class SoundIntake:
         key = sound_upload_key(sound_id, self.ids.next_id())
         await self._store(key, _exactly(head, rest, size), size=size)
         try:
-            await self.sounds.received(sound_id, original_key=key)
+            await self.sounds.received(sound_id, original_key=key, act=act)
         except RequestError:  # after any other the job may be there, which cleans up
             await self.objects.delete(key)
             raise

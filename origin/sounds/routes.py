@@ -13,7 +13,7 @@ from foundation.ids import Snowflake, UserId, VideoId
 from foundation.stores.objects import ObjectStore
 from origin.accounts.access import AccessStore
 from origin.accounts.account_store import AccountStore
-from origin.audit import Audit
+from origin.audit import Act, act_of
 from origin.errors import (
     FileTooLarge,
     RemixRefused,
@@ -50,7 +50,6 @@ class SoundRoutes:
         access: AccessStore,
         media: MediaAccess,
         objects: ObjectStore,
-        audit: Audit,
         limits: Limits,
         ids: Snowflake,
     ) -> None:
@@ -63,7 +62,6 @@ class SoundRoutes:
         self._access = access
         self._media = media
         self._objects = objects
-        self._audit = audit
         self._limits = limits
         self._ids = ids
 
@@ -189,8 +187,8 @@ class SoundRoutes:
             artist=clean_text(body.artist).strip(),
             duration_ms=body.duration_ms,
             licence=body.licence,
+            act=_act(call, "add-sound", sound_id, msgspec.structs.asdict(body)),
         )
-        await self._note(call, "add-sound", sound_id, msgspec.structs.asdict(body))
         return sound_view(await self._sounds.describe(sound_id))
 
     @endpoint(
@@ -208,13 +206,13 @@ class SoundRoutes:
         the new file takes the old one's place when it is ready."""
         sound_id = call.path_id("soundId")
         body = call.request.content.iter_chunked(256 * 1024)
-        sound = await self._intake.receive(sound_id, body, size=call.request.content_length)
-        await self._note(call, "put-sound-file", sound_id, {"bytes": call.request.content_length})
-        return sound_view(sound)
+        size = call.request.content_length
+        act = _act(call, "put-sound-file", sound_id, {"bytes": size})
+        return sound_view(await self._intake.receive(sound_id, body, size=size, act=act))
 
-    async def _note(self, call: Call[Any], action: str, sound_id: int, detail: dict[str, Any]) -> None:
-        assert call.caller is not None
-        await self._audit.note(call.caller.operator, action, f"sound:{sound_id}", detail)
+
+def _act(call: Call[Any], action: str, sound_id: int, detail: dict[str, Any]) -> Act:
+    return act_of(call, action, f"sound:{sound_id}", detail)
 
 
 _AUDIO_HEADERS = {

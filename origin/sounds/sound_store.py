@@ -11,6 +11,7 @@ from foundation.stores.job_queue import enqueue
 from foundation.stores.postgres import Shards
 from foundation.stores.shard_map import Family
 from foundation.wire.catalogue import Sound
+from origin.audit import Act, note
 from origin.errors import StateConflict, UnknownSound
 from packager.events import SoundPrepared
 
@@ -71,8 +72,8 @@ class SoundStore:
             raise UnknownSound(f"there is no sound {sound_id} to use")
         return sound
 
-    async def add(self, sound_id: int, *, title: str, artist: str, duration_ms: int, licence: str) -> None:
-        async with self._shards.control() as connection:
+    async def add(self, sound_id: int, *, title: str, artist: str, duration_ms: int, licence: str, act: Act) -> None:
+        async with self._shards.control() as connection, connection.transaction():
             await connection.execute(
                 """insert into sounds (id, title, artist, duration_ms, licence) values ($1, $2, $3, $4, $5)
                    on conflict (id) do update set title = excluded.title, artist = excluded.artist,
@@ -83,6 +84,7 @@ class SoundStore:
                 duration_ms,
                 licence,
             )
+            await note(connection, act)
 
     async def search(self, text: str, *, after: tuple[int, int] | None, limit: int) -> list[LibrarySound]:
         """Best match first, or most used first without text. `after`: sort key of the last one shown."""
@@ -96,7 +98,7 @@ class SoundStore:
 
     # -- the file of a sound
 
-    async def received(self, sound_id: int, *, original_key: str) -> None:
+    async def received(self, sound_id: int, *, original_key: str, act: Act) -> None:
         """A file has arrived: the job that prepares it commits with the new state. The old file serves meanwhile.
 
         Raises UnknownSound, StateConflict.
@@ -119,6 +121,7 @@ class SoundStore:
             )
             if not queued:
                 raise StateConflict("a file of this sound is being prepared: wait until it is done")
+            await note(connection, act)
 
     async def prepared(self, sound_id: int, made: SoundPrepared, *, object_key: str) -> None:
         """Serve `object_key` from now on; nothing if the sound is gone."""

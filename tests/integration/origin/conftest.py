@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -24,3 +24,9 @@ async def origin(
     settings = origin_settings(folder, one_server(postgres_dsn), _valkey.endpoint, object_store)
     async with running(settings) as origin:
         yield origin
+
+
+@pytest.fixture
+def own_database(postgres_database: Callable[[], str]) -> str:
+    """For a test with an origin of its own: the module's worker would take its jobs."""
+    return postgres_database()

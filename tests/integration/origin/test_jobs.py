@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 
 from packager.errors import PackagingFailed
 from packager.events import Event
@@ -15,12 +14,6 @@ from popreel.embedded.object_store import ObjectStoreAccess
 from tests.origin_harness import OPERATOR, Json, Origin, Person, one_server, origin_settings, quick_encoder, running
 
 JOBS = "/api/v1/admin/jobs"
-
-
-@pytest.fixture
-def own_database(postgres_database: Callable[[], str]) -> str:
-    """Not the module's: its worker would take this test's jobs."""
-    return postgres_database()
 
 
 class Encoder:
@@ -93,12 +86,16 @@ async def test_failed_jobs_are_listed_retried_and_let_go(
         assert (await origin.call("POST", f"/api/v1/admin/videos/{videos[0]}/embedding", OPERATOR))[0] == 409
         for _ in range(3):
             await origin.ok("POST", f"/api/v1/admin/videos/{videos[1]}/embedding", OPERATOR)
-        assert await audited(own_database) == {
-            f"forget-job package:{videos[0]}": 1,
-            f"retry-job package:{videos[1]}": 1,
-            f"reprocess video:{videos[2]}": 1,
-            f"regenerate-embedding video:{videos[1]}": 3,
-        }
+
+        async def all_audited() -> bool:
+            return await audited(own_database) == {
+                f"forget-job package:{videos[0]}": 1,
+                f"retry-job package:{videos[1]}": 1,
+                f"reprocess video:{videos[2]}": 1,
+                f"regenerate-embedding video:{videos[1]}": 3,
+            }
+
+        await origin.eventually(all_audited)
 
 
 async def audited(dsn: str) -> dict[str, int]:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import jwt
 import msgspec
-import pytest
 
 from popreel.embedded.object_store import ObjectStoreAccess
 from tests.origin_harness import Origin, one_server, origin_settings, running
-
-
-@pytest.fixture
-def own_database(postgres_database: Callable[[], str]) -> str:
-    return postgres_database()
 
 
 def key_of(headers: dict[str, str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,6 @@ from popreel.embedded.object_store import ObjectStoreAccess
 from tests.origin_harness import CLIP, Origin, one_server, origin_settings, quick_encoder, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture
-def own_database(postgres_database: Callable[[], str]) -> str:
-    """Not the module's: its worker would take this test's jobs."""
-    return postgres_database()
 
 
 async def test_a_replaced_file_keeps_id_and_counts_and_the_old_one_plays_until_then(origin: Origin) -> None:

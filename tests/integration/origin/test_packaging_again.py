@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,6 @@ from popreel.embedded.object_store import ObjectStoreAccess
 from tests.origin_harness import CLIP, one_server, origin_settings, quick_encoder, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture
-def own_database(postgres_database: Callable[[], str]) -> str:
-    return postgres_database()
 
 
 async def test_a_file_replaced_while_the_old_one_is_half_done_is_packaged(

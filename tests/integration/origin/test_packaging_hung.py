@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import psutil
-import pytest
 
 from foundation.stores.objects import open_objects
 from origin.lifecycle.object_keys import video_prefix
@@ -18,11 +17,6 @@ from packager import package
 from popreel.embedded.object_store import ObjectStoreAccess
 from tests.integration.origin.hearing import tone_clip
 from tests.origin_harness import one_server, origin_settings, running
-
-
-@pytest.fixture
-def own_database(postgres_database: Callable[[], str]) -> str:
-    return postgres_database()
 
 
 def encoders() -> list[psutil.Process]:

@@ -112,7 +112,9 @@ async def test_a_program_leaves_feeds_and_search_and_sees_nothing_change(
     view = await score(origin, bot)
     assert (view["shadowBanned"], view["override"]) == (True, None)
     assert view["score"] == pytest.approx(sum(view["weights"][name] * part for name, part in view["parts"].items()))
-    entry = await connection.fetchrow("select * from audit_log where subject = $1", f"user:{bot.id}")
+    entry = await origin.eventually(
+        lambda: connection.fetchrow("select * from audit_log where subject = $1", f"user:{bot.id}")
+    )
     assert (entry["operator"], entry["action"]) == ("bot-scores", "shadow-ban")
 
     decision = {"override": "off", "reason": "appeal accepted"}
