@@ -144,9 +144,9 @@ class PlaceMaker:
         """Which may still be shown: each may have been deleted, hidden or watched since it was ranked, and others may
         have used up the quota of a new one."""
         columns = self._catalogue.columns
-        rows = np.array([columns.row_of.get(pick.video_id, -1) for pick in picks], np.int64)
+        rows = columns.find([pick.video_id for pick in picks])
         trial = np.array([pick.source is Source.EXPLORE for pick in picks], bool)
-        keep = (rows >= 0) & visible(columns, None, state, rows)
+        keep = (rows >= 0) & visible(state, columns.take(rows))
         keep &= ~trial | (columns.granted[rows] < self._settings.exploration_quota)
         flags: list[bool] = keep.tolist()
         return flags

@@ -151,7 +151,7 @@ class Ranking:
         rows = np.concatenate([pools.trending[:count], pools.popular])
         _, first = np.unique(rows, return_index=True)
         rows = rows[np.sort(first)]
-        rows = rows[visible(self._columns, None, state, rows)][:count]
+        rows = rows[visible(state, self._columns.take(rows))][:count]
         trending = set(pools.trending[:count].tolist())
         return tuple(
             Pick(
@@ -167,7 +167,7 @@ class Ranking:
     ) -> tuple[Pick, ...]:
         """Videos already seen, the longest ago first, when nothing else is left. `state` must not exclude seen ones."""
         rows = np.flatnonzero(self._pools_for(self._clock()).allowed)
-        rows = rows[visible(self._columns, None, state, rows)]
+        rows = rows[visible(state, self._columns.take(rows))]
         last_seen = {video_id: number for number, video_id in enumerate(oldest_first)}
         ids = [v for v in self._columns.video_id[rows].tolist() if v not in served]
         ids.sort(key=lambda video_id: last_seen.get(video_id, -1))

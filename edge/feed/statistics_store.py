@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from inference.feed.columns import STATISTICS, FeedColumns
+from inference.feed.columns import FeedColumns
+from inference.feed.layout import STATISTICS
 
 KEY = "feed:statistics"
 

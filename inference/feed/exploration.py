@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
-from inference.feed.half import as_float32
 from inference.feed.pools import Pools
 from inference.feed.sources import visible
 from inference.feed.viewer import ViewerState
@@ -46,7 +45,7 @@ def choose_trials(
     rows = _owed(columns, pools, state)
     if not count or not len(rows):
         return []
-    match = as_float32(columns.vector[rows]) @ query if query is not None else np.zeros(len(rows), np.float32)
+    match = columns.vectors(rows) @ query if query is not None else np.zeros(len(rows), np.float32)
     weights: list[float] = np.exp((match - match.max()) / _TEMPERATURE).astype(np.float64).tolist()
     creators, numbers = columns.creator_id[rows].tolist(), rows.tolist()
     trials: list[Trial] = []
@@ -70,7 +69,7 @@ def _owed(columns: FeedColumns, pools: Pools, state: ViewerState) -> NDArray[np.
     for looked in (_LOOK_AT + 20, _LOOK_AT * 4):  # the first nearly always do
         rows = pools.explore[:looked]
         rows = rows[columns.granted[rows] < pools.quota]
-        rows = rows[visible(columns, pools, state, rows)][:_LOOK_AT]
+        rows = rows[visible(state, columns.take(rows), allowed=pools.allow(rows))][:_LOOK_AT]
         if len(rows) == _LOOK_AT:
             break
     return rows

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
-from inference.feed.half import as_float32
+from inference.feed.layout import Records
 from inference.feed.pools import Pools
-from inference.feed.sources import Candidates, Source, lookup
+from inference.feed.sources import Candidates, Source, about, lookup
 from inference.feed.taste import DISLIKE_HALF_LIVES, LIKE_HALF_LIVES
 from inference.feed.viewer import ViewerState, contains
 
@@ -71,14 +71,14 @@ def features(
     vectors: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """(n, WIDTH) for the candidates, in NAMES' order. `vectors` (n, 256): theirs, if the caller has them already."""
-    rows = candidates.rows
+    rows, records = candidates.rows, candidates.records
     if vectors is None:
-        vectors = as_float32(columns.vector[rows])
+        vectors = columns.vectors(rows)
     parts: list[Column] = [
         *_cosines(columns, state, vectors, query),
         np.tanh(candidates.item_to_item),
-        *_item(columns, pools, state, rows, now_s),
-        *_match(columns, state, rows),
+        *_item(records, pools, state, rows, now_s),
+        *_match(records, state),
         *_viewer(state),
     ]
     by_feature = np.zeros((WIDTH, len(rows)), np.float32)  # whole rows are written faster than columns
@@ -103,7 +103,7 @@ def _cosines(
     recent = columns.rows(state.taste.recent_ids[-_RECENT:])
     against = [sums / np.maximum(norms, 1e-9)[:, None]]
     against.append((query if query is not None else np.zeros(vectors.shape[1], np.float32))[None])
-    against.append(as_float32(columns.vector[recent]))
+    against.append(columns.vectors(recent))
     cosines = vectors @ np.concatenate(against).T
     known = len(sums) + 1
     best: Column = 0.0
@@ -114,45 +114,40 @@ def _cosines(
     return [*cosines[:, :known].T, best, top3]
 
 
-def _item(
-    columns: FeedColumns, pools: Pools, state: ViewerState, rows: NDArray[np.int64], now_s: float
-) -> list[Column]:
+def _item(records: Records, pools: Pools, state: ViewerState, rows: NDArray[np.int64], now_s: float) -> list[Column]:
     """Posterior rates at this PoP, shrunk to what an average video has."""
     known = np.minimum(rows, len(pools.popularity) - 1)
-    seen = columns.seen_count[rows]
+    seen = records["seen_count"]
     weight = seen + _PRIOR
-    duration = np.log(np.maximum(columns.duration_s[rows], 1.0))
+    duration = np.log(np.maximum(records["duration_s"], 1.0))
     popularity = pools.popularity[known]
     return [
         popularity,
         popularity / (1.0 + state.taste.likes),
         pools.trend[known],
-        (columns.quantile_sum[rows] + 0.5 * _PRIOR) / weight,
+        (records["quantile_sum"] + 0.5 * _PRIOR) / weight,
         np.log1p(seen),
-        (columns.liked_count[rows] + 0.05 * _PRIOR) / weight,
-        (columns.shared_count[rows] + 0.01 * _PRIOR) / weight,
-        (columns.finished_count[rows] + 0.3 * _PRIOR) / weight,
-        (columns.skipped_count[rows] + 0.3 * _PRIOR) / weight,
-        np.log1p(np.maximum(now_s - columns.published_s[rows], 0.0) / 3600.0).astype(np.float32),
-        np.log1p(columns.views[rows]),
+        (records["liked_count"] + 0.05 * _PRIOR) / weight,
+        (records["shared_count"] + 0.01 * _PRIOR) / weight,
+        (records["finished_count"] + 0.3 * _PRIOR) / weight,
+        (records["skipped_count"] + 0.3 * _PRIOR) / weight,
+        np.log1p(np.maximum(now_s - records["published_s"], 0.0) / 3600.0).astype(np.float32),
+        np.log1p(records["views"]),
         duration,
         duration * duration,
     ]
 
 
-def _match(columns: FeedColumns, state: ViewerState, rows: NDArray[np.int64]) -> list[Column]:
-    creators = columns.creator_id[rows]
+def _match(records: Records, state: ViewerState) -> list[Column]:
+    creators = records["creator_id"]
     liked = dict(sorted(state.taste.creators.items()))
     known, affinities = np.array([*liked], np.int64), np.array([*liked.values()], np.float32)
-    interest = np.zeros(len(rows), bool)
-    if state.interests:
-        interest = np.asarray(np.isin(columns.hashtags[rows], list(state.interests)).any(axis=1))
     return [
         np.tanh(lookup(known, affinities, creators)),
         contains(state.following, creators),
-        (columns.region[rows] == state.region) & (state.region != 0),
-        interest,
-        columns.has_vector[rows],
+        (records["region"] == state.region) & (state.region != 0),
+        about(records, state.interests) if state.interests else 0.0,
+        records["has_vector"],
     ]
 
 

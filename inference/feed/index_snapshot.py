@@ -46,7 +46,7 @@ def restore(folder: Path, columns: FeedColumns) -> tuple[FaissIvfIndex, Rows] | 
         return None
     if len(ids) != len(index) or len(kept) != len(index):
         return None
-    rows = np.array([columns.row_of.get(video_id, -1) for video_id in ids.tolist()], np.int64)
+    rows = columns.find(ids)
     here = np.flatnonzero((rows >= 0) & columns.has_vector[rows])
     same = np.full(len(rows), -1, np.int64)
     unchanged = here[marks(columns, rows[here]) == kept[here]]

@@ -17,6 +17,8 @@ DAY_S = 86_400.0
 TREND_MIN_AGE_S = 90 * 60.0
 """Before that every new upload's first impressions look like a burst."""
 _MIN_POOL = 500
+_JUDGED_AFTER = 50
+"""Impressions after which a mean quantile says what a video is worth."""
 _WINDOWS_DAYS = (7.0, 30.0, 365.0, 36_500.0)
 
 
@@ -53,15 +55,21 @@ class Pools:
     quota: int = 0
     """Impressions that `explore` videos are owed; looked at again when one is chosen, for a list is a second old."""
 
+    def allow(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which of the rows are allowed; not those that came after these lists."""
+        inside = rows < len(self.allowed)
+        return inside & self.allowed[np.where(inside, rows, 0)] if len(self.allowed) else inside
+
 
 def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Pools:
     """All lists. About 0.1 ms at 1,000 rows, 15 ms at a million: passes over all rows are compares, one logarithm and
-    one standard deviation; what decays is looked at only where this PoP counted something."""
+    one standard deviation, and touch no record; what was counted here is looked at only where something was."""
     count, version = columns.count, columns.version
-    allowed = _allowed(columns, now_s, count, policy)
+    counted = _counted(columns, count)
+    allowed = _allowed(columns, counted, now_s, policy)
     rows = np.flatnonzero(allowed)
-    popularity = _popularity(columns, now_s, count, rows)
-    trend = _trend(columns, now_s, count)
+    popularity = _popularity(columns, counted, now_s, rows)
+    trend = _trend(columns, counted, now_s)
     rising = np.flatnonzero(allowed & (trend > np.log(1.5)))
     return Pools(
         made_at_s=now_s,
@@ -71,18 +79,37 @@ def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Poo
         popular=_top(rows, popularity[rows], policy.list_length),
         trending=_top(rising, trend[rising] + 0.5 * popularity[rising], policy.list_length),
         fresh=_top(rows, columns.published_s[rows], policy.list_length),
-        explore=_explore(columns, now_s, allowed, policy),
+        explore=_explore(columns, counted, now_s, allowed, policy),
         popularity=popularity,
         trend=trend,
         quota=policy.exploration_quota,
     )
 
 
-def _allowed(columns: FeedColumns, now_s: float, count: int, policy: PoolPolicy) -> NDArray[np.bool_]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """(m,) the rows of `count` that this PoP counted something of, and what it saw of them."""
+
+    count: int
+    rows: Rows
+    seen: NDArray[np.float32]
+    quantile_sum: NDArray[np.float32]
+
+    def poor(self, *, after: int, below: float) -> Rows:
+        """Those with a mean quantile under `below`, once they were seen so often."""
+        return self.rows[(self.seen >= after) & (self.quantile_sum < below * self.seen)]
+
+
+def _counted(columns: FeedColumns, count: int) -> _Counted:
+    rows = np.flatnonzero(columns.counted_s[:count] > 0)
+    return _Counted(count=count, rows=rows, seen=columns.seen_count[rows], quantile_sum=columns.quantile_sum[rows])
+
+
+def _allowed(columns: FeedColumns, counted: _Counted, now_s: float, policy: PoolPolicy) -> NDArray[np.bool_]:
     """Live, public, not shown to be poor, and recent; the window widens while the catalogue is small."""
+    count = counted.count
     base = columns.alive[:count] & columns.public[:count]
-    judged = np.flatnonzero(columns.seen_count[:count] >= 50)
-    base[judged[columns.quantile_sum[judged] < policy.quality_floor * columns.seen_count[judged]]] = False
+    base[counted.poor(after=_JUDGED_AFTER, below=policy.quality_floor)] = False
     allowed = base
     for days in _WINDOWS_DAYS:
         allowed = base & (columns.published_s[:count] >= now_s - days * DAY_S)
@@ -91,13 +118,14 @@ def _allowed(columns: FeedColumns, now_s: float, count: int, policy: PoolPolicy)
     return allowed
 
 
-def _popularity(columns: FeedColumns, now_s: float, count: int, allowed: Rows) -> NDArray[np.float32]:
+def _popularity(columns: FeedColumns, counted: _Counted, now_s: float, allowed: Rows) -> NDArray[np.float32]:
     """Recent good watches at this PoP, with a little of the all-time counters for a PoP that just started."""
+    count = counted.count
     value: NDArray[np.float32] = np.log(
         1.0 + columns.likes[:count] + 3 * columns.shares[:count] + np.float32(0.05) * columns.views[:count]
     )
     value *= np.float32(0.1)
-    watched = np.flatnonzero(columns.popular[:count] > 0)
+    watched = counted.rows
     value[watched] += np.log1p(
         columns.popular[watched] * np.exp2(-_idle_s(columns, now_s, watched) / POPULAR_HALF_LIFE_S)
     )
@@ -109,12 +137,11 @@ def _popularity(columns: FeedColumns, now_s: float, count: int, allowed: Rows) -
     return value
 
 
-def _trend(columns: FeedColumns, now_s: float, count: int) -> NDArray[np.float32]:
+def _trend(columns: FeedColumns, counted: _Counted, now_s: float) -> NDArray[np.float32]:
     """log((fast rate + 1) / (slow rate + 1)), both per five minutes; the ratio beat z-scores and CUSUM (FEED
     evidence)."""
-    trend = np.zeros(count, np.float32)
-    watched = np.flatnonzero(columns.slow[:count] > 0)
-    watched = watched[columns.published_s[watched] <= now_s - TREND_MIN_AGE_S]
+    trend = np.zeros(counted.count, np.float32)
+    watched = counted.rows[columns.published_s[counted.rows] <= now_s - TREND_MIN_AGE_S]
     idle_s = _idle_s(columns, now_s, watched)
     fast = columns.fast[watched] * np.exp2(-idle_s / FAST_HALF_LIFE_S)
     slow = columns.slow[watched] * np.exp2(-idle_s / SLOW_HALF_LIFE_S) * (FAST_HALF_LIFE_S / SLOW_HALF_LIFE_S)
@@ -127,15 +154,16 @@ def _idle_s(columns: FeedColumns, now_s: float, rows: Rows) -> NDArray[np.float6
     return np.maximum(now_s - columns.counted_s[rows], 0.0)
 
 
-def _explore(columns: FeedColumns, now_s: float, allowed: NDArray[np.bool_], policy: PoolPolicy) -> Rows:
+def _explore(
+    columns: FeedColumns, counted: _Counted, now_s: float, allowed: NDArray[np.bool_], policy: PoolPolicy
+) -> Rows:
     """New videos whose quota is not used up and who were not dropped early, least shown first, then newest."""
-    count, newest_s = len(allowed), policy.exploration_max_age_s
+    count, newest_s = counted.count, policy.exploration_max_age_s
     owed = allowed & (columns.published_s[:count] >= now_s - newest_s)
     owed &= columns.granted[:count] < policy.exploration_quota
+    owed[counted.poor(after=policy.early_drop_after, below=policy.early_drop_below)] = False
     rows = np.flatnonzero(owed)
-    seen, age_s = columns.seen_count[rows], now_s - columns.published_s[rows]
-    dropped = (seen >= policy.early_drop_after) & (columns.quantile_sum[rows] < policy.early_drop_below * seen)
-    rows, age_s = rows[~dropped], age_s[~dropped]
+    age_s = now_s - columns.published_s[rows]
     return _top(rows, -(columns.granted[rows] * (newest_s + 1.0) + age_s), policy.list_length)
 
 

@@ -14,11 +14,10 @@ from inference.feed.columns import FeedColumns
 from inference.feed.diversity import DiversityPolicy, Group, diversify
 from inference.feed.exploration import ExplorationPolicy, choose_trials, places
 from inference.feed.features import NAMES, features
-from inference.feed.half import as_float32
 from inference.feed.model import FeedModel, Weights
 from inference.feed.pools import Pools
 from inference.feed.row_index import RowIndex
-from inference.feed.sources import Candidates, Source, SourceSizes, gather, lookup, nearest, visible
+from inference.feed.sources import Candidates, Source, SourceSizes, candidates, gather, nearest, visible
 from inference.feed.viewer import ViewerState
 
 Scores = NDArray[np.float32]
@@ -99,14 +98,13 @@ class Recommender:
     ) -> Ranked:
         """The unseen rest of a session in a new order after the taste changed; trials keep their places' share."""
         rows, source = self._rows_of([pick for pick in tail if pick.source is not Source.EXPLORE])
-        keep = visible(self.columns, None, state, rows)
-        found, query = self._found(state, rows[keep], source[keep])
+        found, query = self._found(state, rows, source)
+        found = found.only(visible(state, found.records))
         return self._order(pools, state, found, query, count=len(tail), now_s=now_s, rng=rng)
 
     def _rows_of(self, picks: Sequence[Pick]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
         """Rows and sources of the picks that are still here."""
-        find = self.columns.row_of.get
-        rows = np.array([find(pick.video_id, -1) for pick in picks], np.int64)
+        rows = self.columns.find([pick.video_id for pick in picks])
         source = np.array([pick.source for pick in picks], np.int8)
         return rows[rows >= 0], source[rows >= 0]
 
@@ -114,9 +112,7 @@ class Recommender:
         self, state: ViewerState, rows: NDArray[np.int64], source: NDArray[np.int8]
     ) -> tuple[Candidates, NDArray[np.float32] | None]:
         """Rows as candidates again, and the query that goes with them."""
-        linked_ids, linked = self.model.item_to_item.scores(state.taste)
-        item_to_item = lookup(linked_ids, linked, self.columns.video_id[rows])
-        found = Candidates(rows=rows, source=source, item_to_item=item_to_item)
+        found = candidates(self.columns, rows, source, self.model.item_to_item.scores(state.taste))
         return found, self.model.search_vector(state.taste)
 
     def candidates(self, pools: Pools, state: ViewerState, *, now_s: float) -> tuple[NDArray[np.int64], Scores]:
@@ -124,7 +120,7 @@ class Recommender:
         retrieved = self.retrieve(pools, state)
         found = self._gather(pools, state, retrieved)
         x = features(self.columns, pools, state, found, retrieved.query, now_s=now_s)
-        return self.columns.video_id[found.rows], x
+        return found.records["video_id"].copy(), x
 
     def inputs(self, pools: Pools, state: ViewerState, picks: list[Pick], *, now_s: float) -> Scores:
         """(n, WIDTH) features of picks as they are now: what a training log records next to what came of them."""
@@ -142,11 +138,11 @@ class Recommender:
         now_s: float,
         rng: np.random.Generator,
     ) -> Ranked:
-        vectors = as_float32(self.columns.vector[found.rows])
+        vectors = self.columns.vectors(found.rows)
         x = features(self.columns, pools, state, found, query, now_s=now_s, vectors=vectors)
         scores, degraded = self._score(x, state, found, query)
         order = self._arrange(state, found, scores, vectors, count)
-        ids = self.columns.video_id[found.rows[order]].tolist()
+        ids = found.records["video_id"][order].tolist()
         reasons, values = found.source[order].tolist(), scores[order].tolist()
         picks = [
             Pick(video_id=video_id, source=_SOURCES[reason], score=value)
@@ -181,15 +177,15 @@ class Recommender:
         columns = self.columns
         short = np.argsort(-scores, kind="stable")[: max(count, 100)]
         shown = columns.rows(state.shown_ids)
-        inside = found.rows[short]
+        before, inside = columns.take(shown), found.records.take(short)
         head = diversify(
             scores[short],
             vectors[short],
-            Group(creators=columns.creator_id[inside], sounds=columns.sound_id[inside]),
+            Group(creators=inside["creator_id"], sounds=inside["sound_id"]),
             k=min(self.policy.diversified, count),
-            shown_vectors=as_float32(columns.vector[shown]),
-            shown_creators=columns.creator_id[shown].tolist(),
-            shown_sounds=columns.sound_id[shown].tolist(),
+            shown_vectors=columns.vectors(shown),
+            shown_creators=before["creator_id"].tolist(),
+            shown_sounds=before["sound_id"].tolist(),
             policy=self.policy.diversity,
         )
         rest = np.ones(len(short), bool)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
 from inference.feed.item_to_item import ItemToItem
+from inference.feed.layout import Records
 from inference.feed.pools import Pools
 from inference.feed.row_index import RowIndex
 from inference.feed.viewer import ViewerState, contains
@@ -46,13 +48,34 @@ class SourceSizes:
     """With fewer eligible videos all of them are candidates."""
 
 
+Linked = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Ids (sorted) and scores that item-to-item gives a viewer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """(n,) rows without repeats, their source, and their item-to-item score (0 if unknown)."""
+    """(n,) rows without repeats, their records, source, and item-to-item score (0 if unknown)."""
 
     rows: Rows
+    records: Records
     source: NDArray[np.int8]
     item_to_item: NDArray[np.float32]
+
+    def only(self, keep: NDArray[np.bool_]) -> Candidates:
+        at = np.flatnonzero(keep)
+        return Candidates(
+            rows=self.rows[at],
+            records=self.records.take(at),
+            source=self.source[at],
+            item_to_item=self.item_to_item[at],
+        )
+
+
+def candidates(columns: FeedColumns, rows: Rows, source: NDArray[np.int8], linked: Linked) -> Candidates:
+    """The one gather of a list: all that follows reads these records."""
+    records = columns.take(rows)
+    scores = lookup(*linked, records["video_id"])
+    return Candidates(rows=rows, records=records, source=source, item_to_item=scores)
 
 
 def gather(
@@ -66,12 +89,12 @@ def gather(
 ) -> Candidates:
     """Ask every source, drop what this viewer may not see, keep the first reason. `near`: what `nearest` found; None
     for a viewer without a taste."""
-    ids, scores = neighbours.scores(state.taste)
+    linked = neighbours.scores(state.taste)
     named = [(Source.FOLLOWING, _following(columns, state, sizes.following))]
     if near is not None:
         named.append((Source.TASTE, near))
     named += [
-        (Source.ITEM_TO_ITEM, _linked(columns, ids, scores, sizes.item_to_item)),
+        (Source.ITEM_TO_ITEM, _linked(columns, linked, sizes.item_to_item)),
         (Source.TRENDING, pools.trending[: sizes.trending]),
         (Source.POPULAR, pools.popular),
         (Source.FRESH, pools.fresh),
@@ -82,13 +105,17 @@ def gather(
     limits = {Source.TASTE: sizes.taste, Source.ITEM_TO_ITEM: sizes.item_to_item, Source.FRESH: sizes.fresh}
     if not everything:
         limits[Source.POPULAR] = sizes.popular
-    rows, source = _chosen(columns, pools, state, named, limits)
-    return Candidates(rows=rows, source=source, item_to_item=lookup(ids, scores, columns.video_id[rows]))
+
+    def shown(lists: list[Named]) -> Candidates:
+        found = candidates(columns, *_first_reason(lists), linked)
+        return found.only(visible(state, found.records, allowed=pools.allow(found.rows)))
+
+    return _chosen(shown, state, named, limits)
 
 
 def _chosen(
-    columns: FeedColumns, pools: Pools, state: ViewerState, named: list[Named], limits: dict[Source, int]
-) -> tuple[Rows, NDArray[np.int8]]:
+    shown: Callable[[list[Named]], Candidates], state: ViewerState, named: list[Named], limits: dict[Source, int]
+) -> Candidates:
     """What may be shown of the named rows, each under its first reason and up to its limit.
 
     Of a list only the head is looked at, a quarter more than its limit; where that leaves too few for a viewer, the
@@ -96,38 +123,35 @@ def _chosen(
     """
     heads = [(kind, rows[: limits[kind] * 5 // 4] if kind in limits else rows) for kind, rows in named]
     if not state.interests:
-        rows, source = _visible_of(columns, pools, state, heads)
-        counts = np.bincount(source, minlength=len(Source))
+        found = shown(heads)
+        counts = np.bincount(found.source, minlength=len(Source))
         if all(
             len(head) == len(rows_of) or counts[kind] >= limits[kind]
             for (kind, head), (_, rows_of) in zip(heads, named, strict=True)
         ):
-            return _limit(rows, source, limits)
-    rows, source = _visible_of(columns, pools, state, named)
-    return _limit(rows, _mark_interests(columns, state, rows, source), limits)
+            return _limit(found, limits)
+    return _limit(_mark_interests(state, shown(named)), limits)
 
 
-def _visible_of(
-    columns: FeedColumns, pools: Pools, state: ViewerState, named: list[Named]
-) -> tuple[Rows, NDArray[np.int8]]:
-    rows, source = _first_reason(named)
-    keep = visible(columns, pools, state, rows)
-    return rows[keep], source[keep]
-
-
-def visible(columns: FeedColumns, pools: Pools | None, state: ViewerState, rows: Rows) -> NDArray[np.bool_]:
-    """May this viewer be shown these rows, now? Live, public or followed, not seen, not blocked, no hidden hashtag."""
-    creators = columns.creator_id[rows]
+def visible(state: ViewerState, records: Records, *, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """May this viewer be shown these videos, now? Live, public or followed, not seen, not blocked, no hidden hashtag;
+    and `allowed` (n,) by the shared lists or followed, if that is asked."""
+    creators = records["creator_id"]
     followed = contains(state.following, creators)
-    keep = columns.alive[rows] & (columns.public[rows] | followed)
-    if pools is not None:
-        inside = rows < len(pools.allowed)
-        keep &= followed | (inside & pools.allowed[np.where(inside, rows, 0)] if len(pools.allowed) else followed)
-    keep &= ~contains(state.seen_ids, columns.video_id[rows])
+    keep: NDArray[np.bool_] = records["public"] | followed
+    keep &= records["alive"]
+    if allowed is not None:
+        keep &= followed | allowed
+    keep &= ~contains(state.seen_ids, records["video_id"])
     keep &= ~contains(state.blocked, creators)
     if state.hidden_tags:
-        keep &= ~np.isin(columns.hashtags[rows], list(state.hidden_tags)).any(axis=1)
+        keep &= ~about(records, state.hidden_tags)
     return keep
+
+
+def about(records: Records, tags: frozenset[int]) -> NDArray[np.bool_]:
+    """Which of the videos have one of the hashtags."""
+    return np.asarray(np.isin(records["hashtags"], list(tags)).any(axis=1))
 
 
 def nearest(
@@ -156,7 +180,8 @@ def _following(columns: FeedColumns, state: ViewerState, k: int) -> Rows:
     return rows[np.argsort(-columns.published_s[rows], kind="stable")][:k]
 
 
-def _linked(columns: FeedColumns, ids: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Rows:
+def _linked(columns: FeedColumns, linked: Linked, k: int) -> Rows:
+    ids, scores = linked
     if not len(ids):
         return np.zeros(0, np.int64)
     top = np.argsort(-scores, kind="stable")[: 2 * k]
@@ -179,19 +204,19 @@ def _first_reason(named: list[Named]) -> tuple[Rows, NDArray[np.int8]]:
     return rows[first], source[first]
 
 
-def _mark_interests(columns: FeedColumns, state: ViewerState, rows: Rows, source: NDArray[np.int8]) -> NDArray[np.int8]:
+def _mark_interests(state: ViewerState, found: Candidates) -> Candidates:
     """A popular or new video about a chosen interest is told as such."""
-    if not state.interests or not len(rows):
-        return source
-    match = np.isin(columns.hashtags[rows], list(state.interests)).any(axis=1)
-    return np.where(match & (source >= Source.POPULAR), np.int8(Source.INTEREST), source)
+    if not state.interests or not len(found.rows):
+        return found
+    told = about(found.records, state.interests) & (found.source >= Source.POPULAR)
+    return replace(found, source=np.where(told, np.int8(Source.INTEREST), found.source))
 
 
-def _limit(rows: Rows, source: NDArray[np.int8], limits: dict[Source, int]) -> tuple[Rows, NDArray[np.int8]]:
+def _limit(found: Candidates, limits: dict[Source, int]) -> Candidates:
     """Each source's first rows up to its limit, after filtering: so that a viewer who saw a lot still gets all
     sources."""
-    keep = np.ones(len(rows), bool)
+    keep = np.ones(len(found.rows), bool)
     for kind, limit in limits.items():
-        mine = np.flatnonzero(source == kind)
+        mine = np.flatnonzero(found.source == kind)
         keep[mine[limit:]] = False
-    return rows[keep], source[keep]
+    return found.only(keep)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inference.errors import ModelDamaged
 from inference.feed.columns import FeedColumns, NewVideo
+from inference.feed.layout import Records
 from inference.feed.space import LearnedSpace
 from inference.feed.taste import DIMENSIONS, Taste, rebuilt
 
@@ -59,6 +60,11 @@ class SpaceColumns(FeedColumns):
             self.place_all()
         return self._has_vector
 
+    def take(self, rows: NDArray[np.int64]) -> Records:
+        records = self._catalogue.take(rows)
+        records["has_vector"] = self.has_vector[rows]
+        return records
+
     def place_all(self) -> None:
         """Place every row there is. 15 us a row: run in a thread before a space with many rows is used."""
         with self._growing:
@@ -96,7 +102,7 @@ def taste_in(columns: FeedColumns, taste: Taste) -> Taste:
     are here."""
     if taste.space == columns.space:
         return taste
-    rows = np.array([columns.row_of.get(int(video_id), -1) for video_id in taste.recent_ids], np.int64)
+    rows = columns.find(taste.recent_ids)
     known = (rows >= 0) & columns.has_vector[rows]
-    vectors = columns.vector[np.maximum(rows, 0)].astype(np.float32)
+    vectors = columns.vectors(np.maximum(rows, 0))
     return rebuilt(taste, space=columns.space, vectors=vectors, known=known)
