@@ -11,6 +11,7 @@ like its peers. Differences are paired: the same event for both, viewers drawn a
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import os
@@ -39,7 +40,7 @@ from bench.replay_peers import (
 )
 from inference.content.projection import Part, Projection
 from inference.feed.exploration import ExplorationPolicy
-from inference.feed.model import FeedModel, Weights
+from inference.feed.model import FeedModel, Weights, with_weight
 from inference.feed.pools import DAY_S
 from inference.feed.recommender import Policy
 from inference.feed.sources import SourceSizes
@@ -63,7 +64,7 @@ EASE_STRENGTH = 400.0
 WEIGHTS = Weights(
     ranker=0.0, query_cosine=2.0, item_to_item=1.0, popularity=0.1, popularity_gate=2.0, cold_quantile=0.0
 )
-WITHOUT_SPACE = msgspec.structs.replace(WEIGHTS, query_cosine=1.0)
+WITHOUT_SPACE_COSINE = 1.0
 TOWERS = TowerPlan(epochs=6, dropout=0.4)
 POLICY = Policy(
     sizes=SourceSizes(taste=250, item_to_item=150, popular=300),
@@ -77,10 +78,18 @@ HISTORY = (0, 1, 3, 5, 10, 50)
 class Contest:
     """The data, the fitted parts that several contestants share, and their replay."""
 
-    def __init__(self, events: Interactions, *, split: tuple[float, float], results: Path | None = None) -> None:
+    def __init__(
+        self,
+        events: Interactions,
+        *,
+        split: tuple[float, float],
+        weights: Weights = WEIGHTS,
+        results: Path | None = None,
+    ) -> None:
         """`split`: what is before its start, as a share of the log, is fitted; what is up to its end is predicted.
         `results`: folder that keeps the learned spaces for the next run (40 s of CPU each)."""
         self.events = events
+        self._weights = weights
         self._results = results
         self.n_items = int(self.events.item.max()) + 1
         self.train = self.events.between(0, split[0])
@@ -145,7 +154,9 @@ class Contest:
 
     def model(self, ease: NDArray[np.float32], *, space: LearnedSpace | None) -> FeedModel:
         ids = np.arange(1, self.n_items + 1)
-        weights = WEIGHTS if space is not None else WITHOUT_SPACE
+        weights = self._weights
+        if space is None:
+            weights = msgspec.structs.replace(weights, query_cosine=WITHOUT_SPACE_COSINE)
         return FeedModel(name="replay", weights=weights, item_to_item=neighbours(ease, ids, keep=200), space=space)
 
     def ours(self, *, retrained: bool, learned: bool = True) -> ServingPredictor:
@@ -284,11 +295,21 @@ def main() -> None:
     parser.add_argument("--only", default="", help="contestants whose name contains this (or that: A|B)")
     parser.add_argument("--results", type=Path, help="folder that keeps results: a run goes on where another ended")
     parser.add_argument("--validation", action="store_true", help="the 70-80 %% window instead of the test")
+    parser.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another weight of ours, in that window only",
+    )
     options = parser.parse_args()
+    if options.weight and not (options.validation and options.results is None):
+        parser.error("weights are chosen with --validation, and without --results, where the chosen ones are kept")
     if options.results is not None:
         options.results.mkdir(parents=True, exist_ok=True)
     split = (0.7, 0.8) if options.validation else (0.8, 1.0)
-    contest = Contest(load(), split=split, results=options.results)
+    weights = functools.reduce(with_weight, options.weight, WEIGHTS)
+    contest = Contest(load(), split=split, weights=weights, results=options.results)
     table: dict[str, dict[str, object]] = {}
     results: dict[str, ReplayResult] = {}
     for name, make in contestants(contest).items():

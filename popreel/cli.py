@@ -333,7 +333,7 @@ def simulate(
     context: typer.Context,
     seeds: Annotated[int, typer.Option(help="Worlds.", min=1, max=10)] = 4,
     viewers: Annotated[int, typer.Option(help="Viewers in each.", min=10)] = 600,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with bars.", dir_okay=False)] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with charts.", dir_okay=False)] = None,
 ) -> None:
     """Play simulated viewers against feed policies and compare them, with intervals over worlds (minutes)."""
     from popreel.commands.simulate import simulate as run

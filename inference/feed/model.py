@@ -48,6 +48,17 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     skip: float = -0.1
 
 
+def with_weight(weights: Weights, change: str) -> Weights:
+    """`change` is NAME=VALUE from a command line, the value as JSON. Raises ValueError."""
+    name, _, value = change.partition("=")
+    if name not in Weights.__struct_fields__:
+        raise ValueError(f"{name!r} is none of the weights {', '.join(Weights.__struct_fields__)}")
+    try:
+        return msgspec.convert({**msgspec.to_builtins(weights), name: msgspec.json.decode(value)}, Weights)
+    except msgspec.MsgspecError as err:
+        raise ValueError(f"{change}: {err}") from err
+
+
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     """model.json."""
 

@@ -1,4 +1,5 @@
-"""The comparison of policies as one HTML page: a dot with its interval per policy and figure, drawn as SVG.
+"""The comparison of policies as one HTML page, drawn as SVG: a line per policy from a viewer's first video on, and a
+dot with its interval per policy and figure.
 
 No script, no network, no plotting library: the page opens anywhere and prints.
 """
@@ -9,12 +10,13 @@ import html
 import math
 from dataclasses import dataclass
 
-_LEFT, _WIDTH, _RIGHT, _ROW = 190, 420, 120, 24
+_LEFT, _WIDTH, _RIGHT, _ROW, _HEIGHT = 190, 420, 120, 24, 260
 _HEAD = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Feed policies in simulated worlds</title>"
     "<style>body{font:14px system-ui,sans-serif;margin:2em;max-width:60em}h2{margin:1.2em 0 .2em}p{color:#555}"
     "svg{display:block}text{font:13px system-ui,sans-serif}.ours{fill:#0a6;stroke:#0a6}.other{fill:#678;stroke:#678}"
-    ".zero{stroke:#ccc}</style><h1>Feed policies in simulated worlds</h1>"
+    ".zero{stroke:#ccc}polyline{fill:none;stroke-width:2}text{stroke:none}</style>"
+    "<h1>Feed policies in simulated worlds</h1>"
     "<p>A dot is the mean over worlds, the line its 95 % interval. One simulator with its own assumptions: "
     "for direction, not size.</p>"
 )
@@ -47,14 +49,52 @@ Table = dict[str, dict[str, Interval]]
 """Policy -> figure -> interval."""
 
 
-def as_html(table: Table) -> str:
-    """The page; policies in the table's order."""
+def as_html(table: Table, cold_start: Table) -> str:
+    """The page; policies in the table's order. `cold_start`: policy -> number of videos watched -> satisfaction."""
     names = list(next(iter(table.values())))
-    parts = [_HEAD]
+    parts = [_HEAD, "<h2>cold start</h2><p>satisfaction after so many videos of a viewer</p>", lines(cold_start)]
     for name in names:
         parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(_SAYS.get(name, ''))}</p>")
         parts.append(chart({policy: figures[name] for policy, figures in table.items()}))
     return "".join(parts)
+
+
+def lines(table: Table) -> str:
+    """One line per policy over its figures as SVG, the name at its end, worlds' interval as a bar at each dot."""
+    points = [value for figures in table.values() for value in figures.values()]
+    low, high = min(point.ends[0] for point in points), max(point.ends[1] for point in points)
+    span = high - low or 1.0
+    numbers = list(next(iter(table.values())))
+    step = _WIDTH / max(len(numbers) - 1, 1)
+
+    def y(value: float) -> float:
+        return round(10 + _HEIGHT * (high - value) / span, 1)
+
+    width, height = 40 + _WIDTH + _LEFT, _HEIGHT + 40
+    parts = [f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img">']
+    for number, name in enumerate(numbers):
+        x = 20 + step * number
+        parts.append(f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{html.escape(name)}</text>')
+    places = _apart({policy: y(list(figures.values())[-1].mean) for policy, figures in table.items()})
+    for policy, figures in table.items():
+        dots = [(round(20 + step * number, 1), value) for number, value in enumerate(figures.values())]
+        path = " ".join(f"{x},{y(value.mean)}" for x, value in dots)
+        bars = "".join(f'<line x1="{x}" x2="{x}" y1="{y(v.ends[0])}" y2="{y(v.ends[1])}"/>' for x, v in dots)
+        parts.append(
+            f'<g class="{_style(policy)}"><polyline points="{path}"/>{bars}'
+            f'<text x="{30 + _WIDTH}" y="{places[policy] + 4:.1f}">{html.escape(policy)}</text></g>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _apart(wanted: dict[str, float]) -> dict[str, float]:
+    """Heights of labels, from the top, moved down until none covers another."""
+    placed: dict[str, float] = {}
+    free_from = 0.0
+    for name, height in sorted(wanted.items(), key=lambda pair: pair[1]):
+        placed[name] = max(height, free_from)
+        free_from = placed[name] + 15
+    return placed
 
 
 def chart(values: dict[str, Interval]) -> str:
@@ -72,7 +112,7 @@ def chart(values: dict[str, Interval]) -> str:
         f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{height}"/>',
     ]
     for number, (policy, value) in enumerate(values.items()):
-        y, style = _ROW * number + _ROW // 2 + 4, "ours" if policy == "ours" else "other"
+        y, style = _ROW * number + _ROW // 2 + 4, _style(policy)
         start, end = value.ends
         parts.append(
             f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{html.escape(policy)}</text>'
@@ -81,6 +121,10 @@ def chart(values: dict[str, Interval]) -> str:
             f'<text x="{_LEFT + _WIDTH + 10}" y="{y + 4}">{_text(value)}</text>'
         )
     return "".join([*parts, "</svg>"])
+
+
+def _style(policy: str) -> str:
+    return "ours" if policy == "ours" else "other"
 
 
 def _text(value: Interval) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ START_S = 1_790_000_000.0
 _PAGE = 10
 _STEP_S = 30.0
 _GOOD_DECILE = 0.9
+AFTER = (0, 1, 3, 5, 10, 20, 50)
 _ENOUGH = 30
 """Impressions after which a new video counts as discovered."""
 
@@ -49,6 +51,8 @@ class Figures:
     creator_gini: float
     first_ten: float
     """Satisfaction over a viewer's first ten impressions."""
+    cold_start: tuple[float, ...]
+    """Satisfaction after so many videos of the viewer (`AFTER`), up to the next number; 0 where nobody came so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ class _Played:
         self._world, self._policy = world, policy
         self.gone: set[int] = set()
         self._affinity: list[float] = []
-        self._first: list[float] = []
+        self._watched_before: list[int] = []
         self._skips = 0
         self._depth = np.zeros(len(world.viewers), np.int64)
         self._shown = np.zeros(len(world.videos), np.int64)
@@ -135,8 +139,7 @@ class _Played:
         if on_watch is not None:
             on_watch(viewer, pick, reaction, now_s)
         self._affinity.append(reaction.affinity)
-        if self._depth[viewer] < 10:
-            self._first.append(reaction.affinity)
+        self._watched_before.append(int(self._depth[viewer]))
         self._depth[viewer] += 1
         self._shown[row] += 1
         self._quantiles[row] += self._world.quantile(row, reaction)
@@ -148,17 +151,21 @@ class _Played:
         uploads = np.arange(plan.start_videos, plan.start_videos + plan.uploads)
         old_enough = uploads[: int(0.75 * len(uploads))]
         good = self._world.videos.quality[old_enough] >= np.quantile(self._world.videos.quality, _GOOD_DECILE)
+        affinity, watched = np.array(self._affinity), np.array(self._watched_before)
         exposure = np.bincount(self._world.videos.creator, weights=self._shown.astype(np.float64))[1:]
         return Figures(
-            satisfaction=float(np.mean(self._affinity)),
+            satisfaction=float(affinity.mean()),
             depth=float(self._depth[self._depth > 0].mean()),
-            skips=self._skips / max(len(self._affinity), 1),
+            skips=self._skips / max(len(affinity), 1),
             discovery=float((self._shown[old_enough[good]] >= _ENOUGH).mean()) if good.any() else 0.0,
             new_reached=float((self._shown[old_enough] >= 10).mean()) if len(old_enough) else 0.0,
             fair_chance=float(self._had_a_chance(old_enough).mean()) if len(old_enough) else 0.0,
             diversity=float(np.mean(self._contrast)) if self._contrast else 0.0,
             creator_gini=_gini(exposure),
-            first_ten=float(np.mean(self._first)),
+            first_ten=float(affinity[watched < 10].mean()),
+            cold_start=tuple(
+                _mean(affinity[(watched >= low) & (watched < high)]) for low, high in pairwise((*AFTER, len(affinity)))
+            ),
         )
 
     def _had_a_chance(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -177,6 +184,10 @@ def _publish(world: World, policy: FeedPolicy, row: int, now_s: float) -> None:
             vector=videos.vectors[row],
         )
     )
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _gini(values: NDArray[Any]) -> float:

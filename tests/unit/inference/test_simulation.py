@@ -6,17 +6,19 @@ import math
 from collections import Counter
 from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
+import pytest
 
-from inference.feed.model import FIRST_MODEL, load
+from inference.feed.model import FIRST_MODEL, Weights, load
 from inference.feed.pools import PoolPolicy
 from inference.feed.recommender import Pick
 from inference.feed.sources import Source
 from inference.feed.watch_quantile import default_quantiles
-from inference.simulation.charts import Interval, as_html, chart
+from inference.simulation.charts import Interval, as_html, chart, lines
 from inference.simulation.policies import Ours
-from inference.simulation.report import ahead_of, differences_as_text, intervals
-from inference.simulation.run import Figures, RunPlan, run
+from inference.simulation.report import NUMBERS, ahead_of, cold_start, differences_as_text, intervals, weighed
+from inference.simulation.run import AFTER, Figures, RunPlan, run
 from inference.simulation.world import Reaction, World
 
 PLAN = RunPlan(start_videos=400, uploads=6, most_pages=12, start_age_days=2.1, waves=3)
@@ -47,8 +49,8 @@ def test_every_new_video_gets_its_quota_or_is_dropped_for_cause_and_the_counts_e
     assert figures.fair_chance == 1.0
 
 
-def figures_of(**changes: float) -> Figures:
-    return Figures(**{**dict.fromkeys(Figures.__dataclass_fields__, 0.5), **changes})
+def figures_of(*, cold_start: float = 0.5, **changes: float) -> Figures:
+    return Figures(**{**dict.fromkeys(NUMBERS, 0.5), **changes}, cold_start=(cold_start,) * len(AFTER))
 
 
 def test_differences_are_paired_by_world() -> None:
@@ -61,13 +63,37 @@ def test_differences_are_paired_by_world() -> None:
     assert "depth +2.000 ±0.000" in differences_as_text(found, "first version")
 
 
+def test_the_cold_start_curve_has_an_interval_over_worlds() -> None:
+    found = {"first version": [figures_of()], "ours": [figures_of(cold_start=0.4), figures_of(cold_start=0.6)]}
+    assert list(cold_start(found)["ours"]) == [str(after) for after in AFTER]
+    assert cold_start(found)["ours"]["10"].mean == 0.5
+    assert cold_start(found)["ours"]["10"].half_width > 1
+
+
+def test_a_weight_is_changed_by_name_and_kept_apart_from_the_shipped_one() -> None:
+    ours = weighed(1, ["cold_quantile=0.5", "query=[1, 0, 0, 0, 0, 0]"])
+    changed, shipped = ours["ours"](), ours["ours as shipped"]()
+    assert isinstance(changed, Ours)
+    assert isinstance(shipped, Ours)
+    assert (changed.model.weights.cold_quantile, changed.model.weights.query[0]) == (0.5, 1.0)
+    assert msgspec.structs.replace(changed.model.weights, cold_quantile=4.0, query=Weights().query) == Weights()
+    assert shipped.model.weights == Weights()
+    for refused in ("colour=1", "ranker=much", "ranker"):
+        with pytest.raises(ValueError, match=refused.partition("=")[0]):
+            weighed(1, [refused])
+
+
 def test_the_page_is_whole_and_escapes_names() -> None:
     one = {"a & b": Interval(mean=-0.2, half_width=0.1), "ours": Interval(mean=0.4, half_width=math.inf)}
+    curve = {name: {"0": value, "5": value} for name, value in one.items()}
+    drawn_lines = ElementTree.fromstring(lines(curve))
+    assert [len(group.findall("line")) for group in drawn_lines.findall("g")] == [2, 2]
+    assert [group.find("polyline") is not None for group in drawn_lines.findall("g")] == [True, True]
     drawn = ElementTree.fromstring(chart(one))
     assert len(drawn.findall("circle")) == 2
     assert {text.text for text in drawn.findall("text")} == {"a & b", "ours", "-0.200 ± 0.100", "0.400"}
-    page = as_html({name: {"depth": value} for name, value in one.items()})
-    assert page.count("<svg") == 1
+    page = as_html({name: {"depth": value} for name, value in one.items()}, curve)
+    assert page.count("<svg") == 2
     assert "a &amp; b" in page
     flat = ElementTree.fromstring(chart({"ours": Interval(mean=0.0, half_width=0.0)}))
     assert flat.find("circle") is not None
