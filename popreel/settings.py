@@ -27,7 +27,13 @@ class PlatformSettings(Settings, frozen=True, kw_only=True):
     section: ClassVar[str] = "platform"
 
     port_base: Annotated[
-        int, Meta(ge=1024, le=55_000, description="First port; base..base+13 and those + 10000 are used.")
+        int,
+        Meta(
+            ge=1024,
+            le=55_000,
+            description="First port; base...base+13 are used, one more for each further worker, and 10000 above those "
+            "of the object store.",
+        ),
     ] = 8080
     data_dir: Annotated[Path, Meta(description="Folder of everything the installation keeps.")] = Path(".popreel")
     pops: Annotated[tuple[PopSetting, ...], Meta(max_length=2, description="PoPs: pop_id, region, host.")] = (

@@ -18,9 +18,9 @@ from rich.markup import escape
 from foundation.errors import PopreelError
 from popreel.commands.context import Context
 from popreel.embedded import object_store, postgres, valkey
-from popreel.embedded.ports import is_free
 from popreel.launcher.instance import holder
 from popreel.launcher.layout import PortPlan
+from popreel.launcher.port_check import holders, in_use
 
 _GIB = 1024**3
 _PROJECT = Path(__file__).parents[2]
@@ -120,18 +120,20 @@ def _folders(context: Context) -> Iterator[Finding]:
 
 
 def _ports(context: Context) -> Iterator[Finding]:
-    base = context.settings.port_base
+    plan = PortPlan(base=context.settings.port_base, workers=context.settings.workers)
+    base = plan.base
     if holder(context.folder.lock) is not None:
-        yield Finding(subject="ports", verdict=Verdict.FINE, found=f"popreel is running on {base}...{base + 13}")
+        yield Finding(subject="ports", verdict=Verdict.FINE, found=f"popreel is running from port {base} on")
         return
-    wanted = {("127.0.0.1", port) for port in PortPlan(base=base).all} | {
-        (pop.host, base) for pop in context.settings.pops
-    }
-    taken = [f"{host}:{port}" for host, port in sorted(wanted) if not is_free(port, host=host)]
+    wanted = {("127.0.0.1", port) for port in plan.all} | {(pop.host, base) for pop in context.settings.pops}
+    taken = [
+        f"{', '.join(f'{host}:{port}' for host, port in addresses)} by {who}"
+        for who, addresses in holders(in_use(sorted(wanted))).items()
+    ]
     yield Finding(
         subject="ports",
         verdict=Verdict.BROKEN if taken else Verdict.FINE,
-        found=f"in use: {', '.join(taken)}" if taken else f"{base}...{base + 13} are free",
+        found=f"in use: {'; '.join(taken)}" if taken else f"{base} and those above are free",
         remedy=f"stop what uses them or set POPREEL_PORT_BASE, e.g. {base + 1000}" if taken else "",
     )
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from foundation.telemetry import logs
 from popreel.commands.context import Context
 from popreel.embedded.process import log_tail
-from popreel.errors import AlreadyRunning, StartFailed
+from popreel.errors import StartFailed
 from popreel.launcher.instance import claim, holder
 from popreel.launcher.platform import Platform
 from popreel.launcher.run import run_platform
@@ -35,12 +35,25 @@ def up_foreground(context: Context) -> None:
 
 
 def up_detached(context: Context) -> None:
-    """Start the supervisor in the background; return once the platform is ready. Raises StartFailed, AlreadyRunning."""
+    """Return once the platform is ready: by a supervisor in the background, ours or one that runs already or is being
+    started by another `popreel up`. Raises StartFailed."""
     claim(context.folder)
     tell = _narrator(context.out)
-    if holder(context.folder.lock) is not None:
-        _already_up(context, tell)
-        return
+    while not (_joined(context, tell) or _started(context, tell)):
+        pass  # the other one has ended meanwhile, or was quicker than we
+
+
+def _joined(context: Context, tell: Callable[[PlatformState], None]) -> bool:
+    """Whether a supervisor that was there already is ready; False if there is none, or it ended."""
+    pid = holder(context.folder.lock)
+    if pid is None:
+        return False
+    context.out.print(f"popreel already runs on {context.folder.root} (pid {pid})")
+    return _becomes_ready(context, pid, lambda: holder(context.folder.lock) == pid, tell)
+
+
+def _started(context: Context, tell: Callable[[PlatformState], None]) -> bool:
+    """Start a supervisor; False if another one was quicker."""
     log_file = context.folder.log(SUPERVISOR)
     with log_file.open("a", encoding="utf-8") as log:
         config = ["--config", str(context.file)] if context.file else []
@@ -57,38 +70,35 @@ def up_detached(context: Context) -> None:
             },
         )
     try:
-        _await_ready(context, process, tell)
+        if _becomes_ready(context, process.pid, lambda: process.poll() is None, tell):
+            return True
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
         raise
+    if holder(context.folder.lock) is None:
+        raise StartFailed(f"the supervisor ended with {process.returncode}:\n{log_tail(log_file)}")
+    return False
 
 
-def _already_up(context: Context, tell: Callable[[PlatformState], None]) -> None:
-    state = read_state(context.folder.state)
-    if state is None or state.phase is not Phase.READY:
-        raise AlreadyRunning(
-            f"another `popreel up` on {context.folder.root} is {state.phase if state else 'starting'}: "
-            "wait for it, or end it with `popreel down`"
-        )
-    context.out.print("popreel is already up")
-    tell(state)
+def _becomes_ready(
+    context: Context, pid: int, is_alive: Callable[[], bool], tell: Callable[[PlatformState], None]
+) -> bool:
+    """Follow the state file, which supervisor `pid` replaces at each change, until it is ready; False if it ends.
 
-
-def _await_ready(context: Context, process: subprocess.Popen[bytes], tell: Callable[[PlatformState], None]) -> None:
-    """Follow the state file, which the supervisor replaces at each change. Its own deadlines end a start that hangs."""
+    Its own deadlines end a start that hangs. Raises StartFailed with its reason.
+    """
     while True:
-        ended = process.poll()
+        alive = is_alive()  # asked before: what it wrote last counts
         state = read_state(context.folder.state)
-        if state is not None and state.supervisor_pid == process.pid:
+        if state is not None and state.supervisor_pid == pid:
             tell(state)
             if state.phase is Phase.READY:
-                return
+                return True
             if state.phase is Phase.FAILED:
                 raise StartFailed(state.message)
-        if ended is not None:
-            tail = log_tail(context.folder.log(SUPERVISOR))
-            raise StartFailed(f"the supervisor ended with {ended}:\n{tail}")
+        if not alive:
+            return False
         time.sleep(_POLL_S)
 
 

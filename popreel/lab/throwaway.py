@@ -13,10 +13,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from popreel.embedded.ports import GRPC_OFFSET, is_free
 from popreel.embedded.process import ManagedProcess, log_tail
 from popreel.errors import LauncherError, StartFailed
 from popreel.launcher.layout import DataFolder, PortPlan
+from popreel.launcher.port_check import in_use
 from popreel.launcher.state_file import Phase, PlatformState, UnitPhase, UnitState, read_state
 
 _FIRST_BASE, _LAST_BASE, _STEP = 12_000, 19_000, 20
@@ -28,8 +28,7 @@ def free_port_base(*, hosts: tuple[str, ...] = ("127.0.0.1", "127.0.0.2")) -> in
     bases = list(range(_FIRST_BASE, _LAST_BASE, _STEP))
     first = os.getpid() % len(bases)  # another run beside us most likely begins elsewhere
     for base in (*bases[first:], *bases[:first]):
-        block = [*range(base, base + 14), *range(base + GRPC_OFFSET, base + GRPC_OFFSET + 14)]
-        if all(is_free(port, host=host) for host in hosts for port in block):
+        if not in_use((host, port) for host in hosts for port in PortPlan(base=base).all):
             return base
     raise LauncherError(f"no block of 14 free ports between {_FIRST_BASE} and {_LAST_BASE}")
 

@@ -67,17 +67,13 @@ def worker_document(plan: Installation, number: int) -> Document:
     """number: 0 for the first worker."""
     return {
         "origin": {
-            "listen": worker_listen(plan.ports, number),
+            "listen": f"{HOST}:{plan.ports.worker(number)}",
             "node_id": 2 + number,
             "scratch_dir": plan.folder.scratch / f"worker-{number + 1}",
             "model_dir": plan.model_dir,
             **_origin_common(plan),
         }
     }
-
-
-def worker_listen(ports: PortPlan, number: int) -> str:
-    return f"{HOST}:{ports.worker}" if number == 0 else f"{HOST}:{ports.base + 13 + number}"
 
 
 def control_plane_document(plan: Installation) -> Document:

@@ -66,6 +66,7 @@ class PortPlan:
     """Ports of one installation (docs/ARCHITECTURE.md), all on loopback."""
 
     base: int
+    workers: int = 1
 
     @property
     def pop(self) -> int:
@@ -83,9 +84,9 @@ class PortPlan:
     def router(self) -> int:
         return self.base + 3
 
-    @property
-    def worker(self) -> int:
-        return self.base + 4
+    def worker(self, number: int) -> int:
+        """number: 0 for the first; the others follow the object store's."""
+        return self.base + 4 if number == 0 else self.base + 13 + number
 
     @property
     def postgres(self) -> int:
@@ -112,4 +113,4 @@ class PortPlan:
     def all(self) -> tuple[int, ...]:
         """Every port an installation can take on 127.0.0.1."""
         grpc = (self.s3, *self.s3_inner)
-        return (*range(self.base, self.base + 14), *(port + GRPC_OFFSET for port in grpc))
+        return (*range(self.base, self.base + 13 + self.workers), *(port + GRPC_OFFSET for port in grpc))

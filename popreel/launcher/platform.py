@@ -51,7 +51,7 @@ class Platform:
         """file: popreel.toml, for the services' own sections. Raises SettingsError."""
         self.settings = settings
         self.folder = DataFolder(root=settings.data_dir)
-        self.ports = PortPlan(base=settings.port_base)
+        self.ports = PortPlan(base=settings.port_base, workers=settings.workers)
         self._overrides = _overrides(file)
         self.servers = self._make_servers()
         self.services = self._make_services()
@@ -117,13 +117,12 @@ class Platform:
 
     def _make_services(self) -> dict[str, tuple[ServiceProcess, ...]]:
         ports = self.ports
-        workers = (configuration.worker_listen(ports, number) for number in range(self.settings.workers))
         return {
             "origin": (self._service("origin", "origin.service", HOST, ports.origin),),
             "control-plane": (self._service("control-plane", "control_plane.service", HOST, ports.control_plane),),
             "worker": tuple(
-                self._service(f"worker-{number}", "origin.worker", HOST, int(listen.rpartition(":")[2]))
-                for number, listen in enumerate(workers, start=1)
+                self._service(f"worker-{number + 1}", "origin.worker", HOST, ports.worker(number))
+                for number in range(self.settings.workers)
             ),
             "router": (self._service("cdn-router", "cdn_router.service", HOST, ports.router),),
             "pop": tuple(self._service(pop.pop_id, "edge.service", pop.host, ports.pop) for pop in self.settings.pops),

@@ -8,14 +8,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from foundation.errors import PopreelError
 from popreel.launcher.instance import instance_lock
 from popreel.launcher.leftovers import end_leftovers
 from popreel.launcher.log_bounds import keep_bounded
 from popreel.launcher.platform import Platform
-from popreel.launcher.port_check import check_ports
+from popreel.launcher.port_check import own_ports
 from popreel.launcher.state_file import Phase, PlatformState, UnitState, read_state, write_state
 from popreel.launcher.supervisor import Supervisor, Watched
 
@@ -29,7 +29,7 @@ async def run_platform(platform: Platform, *, on_state: OnState) -> None:
 
     Raises PopreelError if the platform could not be started; everything is stopped then.
     """
-    with instance_lock(platform.folder):
+    with instance_lock(platform.folder), ExitStack() as ours:
         await end_leftovers(read_state(platform.folder.state))
         board = _Board(platform, on_state)
         supervisor = Supervisor(
@@ -40,7 +40,7 @@ async def run_platform(platform: Platform, *, on_state: OnState) -> None:
         )
         stop, bounds = _stop_signal(), asyncio.create_task(keep_bounded(platform.folder.logs))
         try:
-            check_ports(_addresses(platform), base=platform.ports.base)
+            ours.enter_context(own_ports(_addresses(platform), plan=platform.ports))
             if await _start_unless(stop, supervisor):
                 board.phase(Phase.READY)
                 await stop.wait()

@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -19,8 +21,10 @@ import pytest
 from popreel.embedded.ports import free_ports
 from popreel.embedded.process import ManagedProcess
 from popreel.errors import PortsTaken, StartFailed
+from popreel.launcher.instance import claim
+from popreel.launcher.layout import DataFolder, PortPlan
 from popreel.launcher.leftovers import end_leftovers
-from popreel.launcher.port_check import check_ports
+from popreel.launcher.port_check import in_use, own_ports
 from popreel.launcher.state_file import PlatformState, UnitPhase, UnitState
 from popreel.launcher.supervisor import Stage, Supervisor, Watched, describe_exit
 from popreel.launcher.unit import ServiceProcess
@@ -263,12 +267,44 @@ async def test_leftovers_of_an_earlier_run_are_ended_but_strangers_with_their_pi
 async def test_a_taken_port_is_named_with_its_holder_and_a_way_out() -> None:
     server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    with pytest.raises(
-        PortsTaken, match=rf"127.0.0.1:{port}  used by .*\(pid {os.getpid()}\)[\s\S]*POPREEL_PORT_BASE="
-    ):
-        check_ports([("127.0.0.1", port)], base=21_000)
+    words = rf"127.0.0.1:{port}  used by .*\(pid {os.getpid()}\)[\s\S]*POPREEL_PORT_BASE="
+    with pytest.raises(PortsTaken, match=words), own_ports([("127.0.0.1", port)], plan=PortPlan(base=21_000)):
+        pass
     server.close()
     await server.wait_closed()
+
+
+def test_ports_of_an_installation_that_only_starts_are_named_with_its_folder(tmp_path: Path) -> None:
+    ports = [("127.0.0.1", port) for port in free_ports(2)]
+    plan = PortPlan(base=21_000)
+    folder = DataFolder(root=tmp_path / "theirs")
+    claim(folder)
+    with folder.log("supervisor").open("w"):
+        with own_ports(ports, plan=plan):
+            assert in_use(ports) == ports
+            words = rf"{ports[1][1]}  used by popreel on {folder.root} [\s\S]*POPREEL_PORT_BASE="
+            with pytest.raises(PortsTaken, match=words), own_ports(ports[1:], plan=plan):
+                pass
+        assert in_use(ports) == []
+
+
+def test_of_two_that_start_at_once_one_has_the_ports() -> None:
+    ports = [("127.0.0.1", port) for port in free_ports(8)]
+    together = threading.Barrier(2, timeout=30)
+
+    def start(_: int) -> bool:
+        together.wait()
+        try:
+            with own_ports(ports, plan=PortPlan(base=21_000)):
+                together.wait()  # neither gives up before the other has tried
+                return True
+        except PortsTaken:
+            together.wait()
+            return False
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(20):
+            assert sorted(threads.map(start, range(2))) == [False, True]
 
 
 async def test_a_program_that_does_not_exist_ends_with_a_reason_in_its_log(tmp_path: Path) -> None:

@@ -66,6 +66,9 @@ def test_every_unit_is_started_in_exactly_one_stage_servers_first(tmp_path: Path
 def test_more_workers_get_ports_of_their_own(tmp_path: Path) -> None:
     addresses = _platform(tmp_path, POPREEL_PLATFORM__WORKERS="4").addresses
     assert len(set(addresses.values())) == len(addresses) == 14
+    workers = [int(addresses[f"worker-{number}"].rpartition(":")[2]) for number in (1, 2, 3, 4)]
+    assert workers == [8084, 8094, 8095, 8096]
+    assert set(workers) <= set(PortPlan(base=8080, workers=4).all)
 
 
 def test_one_pop_is_enough(tmp_path: Path) -> None:
