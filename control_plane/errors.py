@@ -5,9 +5,11 @@ NotFound
 └── UnknownRelease  no model of that name is in the registry
 Forbidden
 └── WrongPop        a PoP reports under another PoP's name
+Conflict
+└── PopAlive        a PoP that reports cannot be forgotten
 """
 
-from foundation.errors import Forbidden, NotFound
+from foundation.errors import Conflict, Forbidden, NotFound
 
 
 class UnknownPop(NotFound):
@@ -23,3 +25,8 @@ class UnknownRelease(NotFound):
 class WrongPop(Forbidden):
     code = "wrong-pop"
     title = "This key belongs to another PoP"
+
+
+class PopAlive(Conflict):
+    code = "pop-alive"
+    title = "This PoP still reports"

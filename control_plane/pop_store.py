@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from control_plane.errors import UnknownPop
+from control_plane.errors import PopAlive, UnknownPop
 from foundation.stores.postgres import Server, affected
 from foundation.wire.pops import PopDirective, PopHeartbeat, PopView
 
@@ -22,6 +22,8 @@ _LIST = """
 select pop_id, region, base_url, wanted_state, heartbeat, last_seen,
        last_seen < now() - make_interval(secs => $1) as lost
 from pops order by pop_id"""
+_LOST = "select last_seen < now() - make_interval(secs => $2) from pops where pop_id = $1 for update"
+_AUDIT = "insert into operator_audit (operator, action, subject) values ($1, $2, $3)"
 
 
 class PopStore:
@@ -51,13 +53,23 @@ class PopStore:
         async with self._server.primary() as connection, connection.transaction():
             status = await connection.execute("update pops set wanted_state = $2 where pop_id = $1", pop_id, state)
             if affected(status) == 0:
-                raise UnknownPop(f"no PoP named {pop_id[:64]!r} has reported; see GET /api/v1/pops")
-            await connection.execute(
-                "insert into operator_audit (operator, action, subject) values ($1, $2, $3)",
-                operator,
-                f"pop.{state}",
-                pop_id,
-            )
+                raise _unknown(pop_id)
+            await connection.execute(_AUDIT, operator, f"pop.{state}", pop_id)
+
+    async def forget(self, pop_id: str, *, operator: str) -> None:
+        """Strike a lost PoP off the registry, audited. Raises UnknownPop, PopAlive."""
+        async with self._server.primary() as connection, connection.transaction():
+            lost = await connection.fetchval(_LOST, pop_id, self._lost_after_s)
+            if lost is None:
+                raise _unknown(pop_id)
+            if not lost:
+                raise PopAlive("it would be back with its next heartbeat: end the PoP, then forget it")
+            await connection.execute("delete from pops where pop_id = $1", pop_id)
+            await connection.execute(_AUDIT, operator, "pop.forget", pop_id)
+
+
+def _unknown(pop_id: str) -> UnknownPop:
+    return UnknownPop(f"no PoP named {pop_id[:64]!r} has reported; see GET /api/v1/pops")
 
 
 def _view(row: Any) -> PopView:

@@ -22,15 +22,19 @@ select seq, url, prefix, tag, soft, (extract(epoch from issued_at) * 1000)::bigi
 from purge_orders where seq > $1 order by seq limit $2"""
 _BOUNDS = "select coalesce(max(seq), 0) as head, coalesce(min(seq), 1) - 1 as floor from purge_orders"
 _RECEIPT = """
-select pop_id, (heartbeat->>'purgeSeq')::bigint >= $1 as confirmed from pops order by pop_id"""
+select pop_id, case when (heartbeat->>'purgeSeq')::bigint >= $1 then 'confirmed'
+                    when last_seen < now() - make_interval(secs => $2) then 'lost' else 'waiting' end as standing
+from pops order by pop_id"""
 _TRIM = """
 delete from purge_orders where issued_at < now() - make_interval(days => $1)
 and seq < (select max(seq) from purge_orders)"""
 
 
 class PurgeStore:
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, lost_after_s: float) -> None:
+        """`lost_after_s`: as in the registry, which says of the same PoPs that they are lost."""
         self._server = server
+        self._lost_after_s = lost_after_s
 
     async def append(self, request: PurgeRequest, *, issued_by: str) -> int:
         """Add one order for each URL, prefix and tag; the number of the last one."""
@@ -58,12 +62,13 @@ class PurgeStore:
 
     async def receipt(self, seq: int, *, orders: int = 1) -> PurgeReceipt:
         async with self._server.primary() as connection:
-            rows = await connection.fetch(_RECEIPT, seq)
+            rows = await connection.fetch(_RECEIPT, seq, self._lost_after_s)
+
+        def those(standing: str) -> tuple[str, ...]:
+            return tuple(row["pop_id"] for row in rows if row["standing"] == standing)
+
         return PurgeReceipt(
-            seq=seq,
-            orders=orders,
-            confirmed=tuple(row["pop_id"] for row in rows if row["confirmed"]),
-            waiting=tuple(row["pop_id"] for row in rows if not row["confirmed"]),
+            seq=seq, orders=orders, confirmed=those("confirmed"), waiting=those("waiting"), lost=those("lost")
         )
 
     async def trim(self, *, days: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from control_plane.errors import UnknownPop, WrongPop
+from control_plane.errors import PopAlive, UnknownPop, WrongPop
 from control_plane.model_store import ModelStore
 from control_plane.pop_store import PopStore
 from control_plane.purge_store import CHANNEL, PurgeStore
@@ -84,6 +84,19 @@ class PopRoutes:
     async def set_pop_state(self, call: Call[PopWish]) -> None:
         operator = call.caller.operator if call.caller else ""
         await self._pops.want(call.path("pop_id"), call.body.state, operator=operator)
+
+    @endpoint(
+        "DELETE",
+        "/api/v1/pops/{pop_id}",
+        summary="Forget a PoP that is lost for good",
+        status=204,
+        access=Access.OPERATOR,
+        path_schemas={"pop_id": {"minLength": 1}},
+        problems=(UnknownPop, PopAlive),
+    )
+    async def forget_pop(self, call: Call[None]) -> None:
+        """One that comes back after all registers itself and applies the purges it missed."""
+        await self._pops.forget(call.path("pop_id"), operator=call.caller.operator if call.caller else "")
 
 
 class PurgeRoutes:

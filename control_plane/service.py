@@ -41,7 +41,7 @@ async def compose(settings: ControlPlaneSettings) -> AsyncIterator[web.Applicati
     )
     await server.open()
     listener = Listener(settings.postgres_dsn, channels=(CHANNEL,))
-    purges = PurgeStore(server)
+    purges = PurgeStore(server, lost_after_s=settings.lost_after_s)
     try:
         async with asyncio.TaskGroup() as tasks:
             owned = [

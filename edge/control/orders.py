@@ -32,12 +32,18 @@ class PurgeOrders:
         self.seq = seq
 
     async def apply(self, body: bytes) -> int:
-        """Carry out a `PurgeLog`; a PoP that was away for longer than the log reaches empties its cache first."""
+        """Carry out a `PurgeLog`.
+
+        The cache is emptied first when the log does not go on from here: this PoP was away for longer than the log
+        reaches, or the log ends before it (the control database came back from a backup: what was ordered in its lost
+        part, and what the same numbers will mean now, nobody knows).
+        """
         log = msgspec.json.decode(body, type=PurgeLog)
-        if log.floor > self.seq:
-            _log.warning("away for too long: emptying the cache", extra={"event": "purge_all", "floor": log.floor})
-            await self._cache.purge(PurgeOrder(seq=log.floor, prefix="/"))
-            self.seq = log.floor
+        if not log.floor <= self.seq <= log.head:
+            told = {"event": "purge_all", "seq": self.seq, "floor": log.floor, "head": log.head}
+            _log.warning("the purge log does not go on from here: emptying the cache", extra=told)
+            self.seq = min(max(self.seq, log.floor), log.head)
+            await self._cache.purge(PurgeOrder(seq=self.seq, prefix="/"))
         for order in log.orders:
             await self._cache.purge(order)
             self.seq = order.seq

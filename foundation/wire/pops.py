@@ -109,9 +109,11 @@ class Revocations(Wire, frozen=True, kw_only=True):
 
 
 class PurgeReceipt(Wire, frozen=True, kw_only=True):
-    """What became of purge orders: `confirmed` PoPs have applied all up to `seq`, `waiting` have not yet."""
+    """What became of purge orders: `confirmed` PoPs have applied all up to `seq`, `waiting` report and have not yet."""
 
     seq: int
     orders: int
     confirmed: tuple[str, ...]
     waiting: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+    """Silent PoPs that had not: nothing waits for them; one that comes back applies the log first."""

@@ -54,6 +54,15 @@ async def test_a_pop_away_for_longer_than_the_log_reaches_empties_its_cache() ->
     assert cache.purged[0] == PurgeOrder(seq=10, prefix="/")
 
 
+async def test_a_log_that_ends_before_the_pop_empties_its_cache_and_is_followed_from_its_end() -> None:
+    cache = Cache()
+    purges = PurgeOrders(cache, seq=100)
+    assert await purges.apply(page(head=80)) == 80
+    assert cache.purged == [PurgeOrder(seq=80, prefix="/")]
+    assert await purges.apply(page(PurgeOrder(seq=81, tag="x"), head=81)) == 81
+    assert cache.purged[1:] == [PurgeOrder(seq=81, tag="x")]
+
+
 async def test_ended_sessions_are_refused_from_then_on() -> None:
     revoked = Revoked(clock_s=lambda: 1000.0)
     claims = AccessClaims(user_id=UserId(7), username="a", session_id="s", issued_at_s=900, expires_at_s=1800)
