@@ -290,25 +290,28 @@ def _kept(folder: Path | None, name: str, run: Callable[[], ReplayResult]) -> Re
     return result
 
 
-def main() -> None:
+def _options() -> tuple[argparse.Namespace, Weights]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="contestants whose name contains this (or that: A|B)")
     parser.add_argument("--results", type=Path, help="folder that keeps results: a run goes on where another ended")
-    parser.add_argument("--validation", action="store_true", help="the 70-80 %% window instead of the test")
-    parser.add_argument(
-        "--weight",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="another weight of ours, in that window only",
-    )
+    window = "what is between START (default .7) and .8 of the log instead of the test"
+    parser.add_argument("--validation", nargs="?", type=float, const=0.7, metavar="START", help=window)
+    another = "another weight of ours, in validation only"
+    parser.add_argument("--weight", action="append", default=[], metavar="NAME=VALUE", help=another)
     options = parser.parse_args()
-    if options.weight and not (options.validation and options.results is None):
+    if options.weight and (options.validation is None or options.results is not None):
         parser.error("weights are chosen with --validation, and without --results, where the chosen ones are kept")
+    try:
+        return options, functools.reduce(with_weight, options.weight, WEIGHTS)
+    except ValueError as err:
+        parser.error(str(err))
+
+
+def main() -> None:
+    options, weights = _options()
     if options.results is not None:
         options.results.mkdir(parents=True, exist_ok=True)
-    split = (0.7, 0.8) if options.validation else (0.8, 1.0)
-    weights = functools.reduce(with_weight, options.weight, WEIGHTS)
+    split = (0.8, 1.0) if options.validation is None else (options.validation, 0.8)
     contest = Contest(load(), split=split, weights=weights, results=options.results)
     table: dict[str, dict[str, object]] = {}
     results: dict[str, ReplayResult] = {}

@@ -60,7 +60,8 @@ def unpack(blob: bytes, columns: FeedColumns) -> int:
             rows = np.array([columns.row_of.get(int(v), -1) for v in arrays["video_id"]], np.int64)
             here = rows >= 0
             for name in STATISTICS:
-                getattr(columns, name)[rows[here]] = arrays[name][here]
+                if name in arrays:  # else counted only since that was stored: it starts at zero
+                    getattr(columns, name)[rows[here]] = arrays[name][here]
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return 0
     return int(here.sum())

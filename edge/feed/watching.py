@@ -102,10 +102,11 @@ class Watching:
 
     def count(self, learned: Learned) -> None:
         """Add the watches to their videos' counters at this PoP."""
-        for video_id, outcome in learned.outcomes:
+        before = learned.record.taste.events - len(learned.outcomes)
+        for number, (video_id, outcome) in enumerate(learned.outcomes):
             row = self._columns.row_of.get(video_id)
             if row is not None:
-                self._columns.record(row, outcome, now_s=self._clock())
+                self._columns.record(row, outcome, now_s=self._clock(), watched_before=before + number)
 
     def recalled(self, record: ViewerRecord, events: Sequence[WatchEvent]) -> Learned:
         """What a viewer did elsewhere: taste and seen videos, without counting anything here again."""

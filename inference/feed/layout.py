@@ -54,6 +54,7 @@ _APART: dict[str, _Kind] = {
     "fast": "f8",
     "slow": "f8",
     "popular": "f8",
+    "newcomers": "f8",
     "counted_s": "f8",
 }
 ARRAYS: dict[str, np.dtype[np.generic]] = {
@@ -64,7 +65,7 @@ ARRAYS: dict[str, np.dtype[np.generic]] = {
 """All memory of the columns: each array's name and what one row of it is."""
 FIELDS = tuple(name for name in _FIELDS if name not in ARRAYS)
 """Fields that only the records have."""
-STATISTICS = (*_COUNTED, "granted", "fast", "slow", "popular", "counted_s")
+STATISTICS = (*_COUNTED, "granted", "fast", "slow", "popular", "newcomers", "counted_s")
 """What a PoP counts itself: everything else comes from the catalogue."""
 
 

@@ -19,6 +19,8 @@ TREND_MIN_AGE_S = 90 * 60.0
 _MIN_POOL = 500
 _JUDGED_AFTER = 50
 """Impressions after which a mean quantile says what a video is worth."""
+_PRIOR_GOOD_WATCHES = 20.0
+"""Everybody's popularity weighs as much as that of about forty viewers who came to a video first and liked it."""
 _WINDOWS_DAYS = (7.0, 30.0, 365.0, 36_500.0)
 
 
@@ -50,6 +52,10 @@ class Pools:
     explore: Rows
     popularity: NDArray[np.float32]
     """(count,) z-score of log popularity over the allowed rows."""
+    welcome: Rows
+    """Popular with who had watched little or nothing before."""
+    welcoming: NDArray[np.float32]
+    """(count,) that popularity, on the scale of the other."""
     trend: NDArray[np.float32]
     """(count,) log ratio of the fast to the slow rate, 0 when too young to say."""
     quota: int = 0
@@ -68,7 +74,7 @@ def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Poo
     counted = _counted(columns, count)
     allowed = _allowed(columns, counted, now_s, policy)
     rows = np.flatnonzero(allowed)
-    popularity = _popularity(columns, counted, now_s, rows)
+    popularity, welcoming = _popularity(columns, counted, now_s, rows)
     trend = _trend(columns, counted, now_s)
     rising = np.flatnonzero(allowed & (trend > np.log(1.5)))
     return Pools(
@@ -81,6 +87,8 @@ def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Poo
         fresh=_top(rows, columns.published_s[rows], policy.list_length),
         explore=_explore(columns, counted, now_s, allowed, policy),
         popularity=popularity,
+        welcome=_top(rows, welcoming[rows], policy.list_length),
+        welcoming=welcoming,
         trend=trend,
         quota=policy.exploration_quota,
     )
@@ -118,23 +126,36 @@ def _allowed(columns: FeedColumns, counted: _Counted, now_s: float, policy: Pool
     return allowed
 
 
-def _popularity(columns: FeedColumns, counted: _Counted, now_s: float, allowed: Rows) -> NDArray[np.float32]:
-    """Recent good watches at this PoP, with a little of the all-time counters for a PoP that just started."""
+def _popularity(
+    columns: FeedColumns, counted: _Counted, now_s: float, allowed: Rows
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Recent good watches at this PoP, with a little of the all-time counters for a PoP that just started: of
+    everybody, and as they would be if all watched like newcomers."""
     count = counted.count
     value: NDArray[np.float32] = np.log(
         1.0 + columns.likes[:count] + 3 * columns.shares[:count] + np.float32(0.05) * columns.views[:count]
     )
     value *= np.float32(0.1)
     watched = counted.rows
-    value[watched] += np.log1p(
-        columns.popular[watched] * np.exp2(-_idle_s(columns, now_s, watched) / POPULAR_HALF_LIFE_S)
-    )
+    faded = np.exp2(-_idle_s(columns, now_s, watched) / POPULAR_HALF_LIFE_S)
+    good = columns.popular[watched] * faded
+    value[watched] += np.log1p(good)
     chosen = value[allowed]
     if not chosen.size:
-        return np.zeros(count, np.float32)
+        return np.zeros(count, np.float32), np.zeros(count, np.float32)
+    spread = max(float(chosen.std(dtype=np.float64)), 1e-6)
     value -= chosen.mean(dtype=np.float64)
-    value /= max(float(chosen.std(dtype=np.float64)), 1e-6)
-    return value
+    value /= spread
+    welcoming = value.copy()
+    as_newcomers = _shared_out(good, np.maximum(columns.newcomers[watched] * faded, 0.0))
+    welcoming[watched] += (np.log1p(as_newcomers) - np.log1p(good)) / spread
+    return value, welcoming
+
+
+def _shared_out(good: NDArray[np.float64], newcomers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m,) the same sum of good watches in the shares that newcomers give, with everybody's as their prior."""
+    parts: NDArray[np.float64] = newcomers * good.sum() + _PRIOR_GOOD_WATCHES * good
+    return parts / (float(newcomers.sum()) + _PRIOR_GOOD_WATCHES)
 
 
 def _trend(columns: FeedColumns, counted: _Counted, now_s: float) -> NDArray[np.float32]:

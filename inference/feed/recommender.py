@@ -140,7 +140,7 @@ class Recommender:
     ) -> Ranked:
         vectors = self.columns.vectors(found.rows)
         x = features(self.columns, pools, state, found, query, now_s=now_s, vectors=vectors)
-        scores, degraded = self._score(x, state, found, query)
+        scores, degraded = self._score(x, pools, state, found, query)
         order = self._arrange(state, found, scores, vectors, count)
         ids = found.records["video_id"][order].tolist()
         reasons, values = found.source[order].tolist(), scores[order].tolist()
@@ -152,12 +152,12 @@ class Recommender:
         return Ranked(picks=tuple(picks[:count]), degraded=degraded, candidates=len(found.rows))
 
     def _score(
-        self, x: Scores, state: ViewerState, found: Candidates, query: NDArray[np.float32] | None
+        self, x: Scores, pools: Pools, state: ViewerState, found: Candidates, query: NDArray[np.float32] | None
     ) -> tuple[Scores, bool]:
         """(n,) finite. Without any liked video popularity and chosen interests decide: models know nothing yet."""
         weights = self.model.weights
         if query is None:
-            return _cold(x, weights), False
+            return _cold(x, pools.welcoming[np.minimum(found.rows, len(pools.welcoming) - 1)], weights), False
         blend = _blend(x, found, state, weights)
         if not weights.ranker:
             return blend, False
@@ -221,12 +221,12 @@ _WITHOUT_RANKER = Weights(query_cosine=1.0, item_to_item=1.0, popularity=0.1, po
 _COLUMN = {name: number for number, name in enumerate(NAMES)}
 
 
-def _cold(x: Scores, weights: Weights) -> Scores:
-    """Recent popularity here, watched well by who saw it, chosen interests first, followed creators, and away from
-    what was skipped."""
+def _cold(x: Scores, welcoming: Scores, weights: Weights) -> Scores:
+    """What newcomers liked here of late (`welcoming` (n,)), watched well by who saw it, chosen interests first,
+    followed creators, and away from what was skipped."""
     away = x[:, _COLUMN["dislike_cosine_4"]]
     score: Scores = (
-        x[:, _COLUMN["popularity"]]
+        welcoming
         + 2.0 * x[:, _COLUMN["interest_match"]]
         + 1.0 * x[:, _COLUMN["followed"]]
         + 0.3 * x[:, _COLUMN["same_region"]]

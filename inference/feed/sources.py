@@ -96,7 +96,7 @@ def gather(
     named += [
         (Source.ITEM_TO_ITEM, _linked(columns, linked, sizes.item_to_item)),
         (Source.TRENDING, pools.trending[: sizes.trending]),
-        (Source.POPULAR, pools.popular),
+        (Source.POPULAR, pools.popular if near is not None else pools.welcome),
         (Source.FRESH, pools.fresh),
     ]
     if pools.allowed_count <= sizes.whole_catalogue_below:

@@ -78,7 +78,7 @@ class Ours:
             liked=reaction.liked,
             shared=reaction.shared,
         )
-        columns.record(row, outcome, now_s=now_s)
+        columns.record(row, outcome, now_s=now_s, watched_before=state.taste.events)
         taste = updated(
             state.taste,
             vector=columns.vector[row].astype(np.float32),

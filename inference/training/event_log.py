@@ -162,7 +162,7 @@ class LogReplay:
 
     def _learn(self, event: WatchEvent, row: int, outcome: Outcome, now_s: float) -> None:
         columns, state = self._columns, self._state(event.viewer)
-        columns.record(row, outcome, now_s=now_s)
+        columns.record(row, outcome, now_s=now_s, watched_before=state.taste.events)
         taste = updated(
             state.taste,
             vector=columns.vector[row].astype(np.float32) if columns.has_vector[row] else None,

@@ -200,9 +200,10 @@ class ServingPredictor:
     def learn(self, viewer: int, item: int, verdict: int, *, now_s: float) -> None:
         columns, outcome = self.recommender.columns, OUTCOMES[verdict]
         row = columns.row_of[item + 1]
-        self.catalogue.record(row, outcome, now_s=now_s)
+        taste = self.taste(viewer)
+        self.catalogue.record(row, outcome, now_s=now_s, watched_before=taste.events)
         vector = columns.vector[row].astype(np.float32) if columns.has_vector[row] else None
         self._tastes[viewer] = updated(
-            self.taste(viewer), vector=vector, outcome=outcome, video_id=item + 1, creator_id=item + 1, now_s=now_s
+            taste, vector=vector, outcome=outcome, video_id=item + 1, creator_id=item + 1, now_s=now_s
         )
         self._met.setdefault(viewer, set()).add(item + 1)

@@ -34,7 +34,7 @@ def changed_columns() -> FeedColumns:
     columns = FeedColumns(space="s", capacity=2)
     for number in range(1, 40):
         columns.put(video(number, axis=None if number % 7 == 0 else number))
-    columns.record(columns.row_of[5], GOOD, now_s=1_790_000_100.0)
+    columns.record(columns.row_of[5], GOOD, now_s=1_790_000_100.0, watched_before=9)
     columns.put(video(4, axis=4, public=False))
     columns.put(video(5, axis=200))
     columns.put(video(7, axis=9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from inference.feed.columns import FeedColumns, NewVideo
 from inference.feed.outcome import Outcome
@@ -29,20 +30,54 @@ def ids(columns: FeedColumns, rows: np.ndarray) -> list[int]:
 def test_a_burst_trends_once_old_enough_and_a_steady_favourite_does_not() -> None:
     columns = columns_of([5, 5, 0.5])
     for minute in range(240):
-        columns.record(0, GOOD, now_s=NOW_S - 60 * (240 - minute))  # one a minute for four hours
+        columns.record(0, GOOD, now_s=NOW_S - 60 * (240 - minute), watched_before=9)  # one a minute for four hours
     for burst in range(30):
-        columns.record(1, GOOD, now_s=NOW_S - 6 * (30 - burst))
-        columns.record(2, GOOD, now_s=NOW_S - 6 * (30 - burst))
+        columns.record(1, GOOD, now_s=NOW_S - 6 * (30 - burst), watched_before=9)
+        columns.record(2, GOOD, now_s=NOW_S - 6 * (30 - burst), watched_before=9)
     pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
     assert ids(columns, pools.trending) == [2]
     assert ids(columns, pools.popular)[0] == 1
+
+
+def test_newcomers_are_welcomed_with_what_newcomers_liked() -> None:
+    columns = columns_of([5] * 4)
+    for watch in range(400):
+        columns.record(0, GOOD, now_s=NOW_S, watched_before=100 + watch)
+    for _ in range(40):
+        columns.record(1, GOOD, now_s=NOW_S, watched_before=0)
+    pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
+    assert ids(columns, pools.popular)[:2] == [1, 2]
+    assert ids(columns, pools.welcome)[:2] == [2, 1]
+
+
+def test_one_newcomer_changes_little_and_nothing_where_none_came() -> None:
+    columns = columns_of([5] * 4)
+    for row, times in enumerate([60, 40, 20]):
+        for _ in range(times):
+            columns.record(row, GOOD, now_s=NOW_S, watched_before=10**9)
+    alone = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
+    assert alone.welcoming == pytest.approx(alone.popularity, abs=1e-5)
+    columns.record(2, GOOD, now_s=NOW_S, watched_before=0)
+    after = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
+    assert ids(columns, after.welcome)[:3] == [1, 2, 3]
+    assert after.welcoming[2] - after.popularity[2] > 0 > after.welcoming[0] - after.popularity[0]
+
+
+def test_being_shown_to_newcomers_is_worth_nothing_by_itself() -> None:
+    """Half of a hundred watched it well: the feed chose it for them, so their number says nothing."""
+    columns = columns_of([5] * 2)
+    for _ in range(100):
+        columns.record(0, GOOD, now_s=NOW_S, watched_before=0)
+        columns.record(0, POOR, now_s=NOW_S, watched_before=0)
+    columns.record(1, GOOD, now_s=NOW_S, watched_before=0)
+    assert columns.newcomers[1] > 0 > columns.newcomers[0]
 
 
 def test_the_exploration_pool_ends_by_quota_age_and_early_drop() -> None:
     columns = columns_of([1, 1, 1, 60])
     columns.granted[1] = 30
     for _ in range(10):
-        columns.record(2, POOR, now_s=NOW_S)
+        columns.record(2, POOR, now_s=NOW_S, watched_before=9)
     pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
     assert ids(columns, pools.explore) == [1]
 
@@ -57,7 +92,7 @@ def test_a_large_catalogue_keeps_to_the_last_week_and_a_small_one_widens() -> No
 def test_videos_shown_to_be_poor_and_private_and_removed_ones_are_left_out() -> None:
     columns = columns_of([1, 1, 1, 1])
     for _ in range(60):
-        columns.record(0, POOR, now_s=NOW_S)
+        columns.record(0, POOR, now_s=NOW_S, watched_before=9)
     columns.public[1] = False
     columns.remove(3)
     pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())

@@ -148,7 +148,7 @@ async def test_a_burst_raises_one_alarm_and_orders_the_video_into_the_cache(make
     row = columns.row_of[120]  # published two hours ago
     good = Outcome(quantile=0.9, liking=1.0, dislike=0.0, finished=True, skipped=False)
     for number in range(60):
-        columns.record(row, good, now_s=NOW_S - 120 + 2 * number)
+        columns.record(row, good, now_s=NOW_S - 120 + 2 * number, watched_before=9)
     pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
     watch = ViralWatch()
     alarms = watch.look(columns, pools, now_s=NOW_S)
@@ -165,7 +165,7 @@ async def test_the_running_feed_raises_the_alarm_by_itself(make_world: MakeWorld
     columns = world.catalogue.columns
     good = Outcome(quantile=0.9, liking=1.0, dislike=0.0, finished=True, skipped=False)
     for _ in range(60):
-        columns.record(columns.row_of[120], good, now_s=NOW_S)
+        columns.record(columns.row_of[120], good, now_s=NOW_S, watched_before=9)
     async with asyncio.timeout(5):
         await world.delivery.ordered.wait()
     assert "/120/" in world.delivery.orders[0].path

@@ -196,6 +196,18 @@ async def test_a_report_sent_twice_counts_once(make_world: MakeWorld, ann: Viewe
     assert world.catalogue.columns.seen_count[row] == 1
 
 
+async def test_a_watch_says_the_less_to_newcomers_the_more_its_viewer_had_watched(
+    make_world: MakeWorld, ann: Viewer
+) -> None:
+    world = await make_world()
+    await world.feed.record(ann, [watched(v, 20) for v in (1, 2, 3)])
+    await world.feed.record(ann, [watched(4, 20)])
+    columns = world.catalogue.columns
+    first, *later = (float(columns.newcomers[columns.row_of[v]]) for v in (1, 2, 3, 4))
+    assert first > 0
+    assert later == pytest.approx([first / 2, first / 3, first / 4])
+
+
 async def test_new_videos_get_their_places_and_the_quota_is_kept(make_world: MakeWorld) -> None:
     world = await make_world(videos=200, exploration_quota=2)
     for number in range(30):
