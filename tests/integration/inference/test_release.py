@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from foundation.errors import BadInput, PopreelError
-from foundation.wire.catalogue import CatalogueItem
+from foundation.wire.catalogue import CatalogueItem, Counters
 from foundation.wire.events import WatchEvent, WatchReport
 from inference.feed.model import FIRST_MODEL, FeedModel, load
 from inference.feed.recommender import Pick
@@ -16,7 +18,8 @@ from inference.feed.watch_quantile import default_quantiles
 from inference.simulation.policies import Ours
 from inference.simulation.run import RunPlan, run
 from inference.simulation.world import Reaction, World
-from inference.training.event_log import read_log
+from inference.training.event_log import EventLog, LogReplay, read_log
+from inference.training.impressions import ImpressionLog
 from inference.training.parquet import write_events
 from inference.training.release import main, make_release
 from tests import catalogue_items
@@ -85,6 +88,28 @@ def test_a_release_is_made_judged_and_written_only_when_it_passes(log_files: tup
             model = load(made.directory)
             assert model.ranker is not None
             assert len(model.item_to_item.video_ids) > 50
+
+
+def test_training_sees_neither_later_events_nor_the_totals_of_today(log_files: tuple[Path, Path]) -> None:
+    log, past = read_log(catalogue=log_files[0], events=log_files[1]), 500
+    totals = Counters(views=10**6, likes=10**5, shares=10**4)
+    famous = {video_id: msgspec.structs.replace(item, counters=totals) for video_id, item in log.items.items()}
+    later = [event.received_at_ms for event in log.events[past:]]
+    reversed_after = [
+        msgspec.structs.replace(event, received_at_ms=at_ms)
+        for event, at_ms in zip(reversed(log.events[past:]), later, strict=True)
+    ]
+    other = EventLog(items=famous, events=(*log.events[:past], *reversed_after))
+
+    def inputs(of: EventLog) -> NDArray[np.float32]:
+        into = ImpressionLog()
+        LogReplay(of, model=FeedModel(name="x"), space="content-1").play(of.share(0, 0.5), into)
+        return into.impressions().x
+
+    found, changed = inputs(log), inputs(other)
+    assert min(len(found), len(changed)) > past
+    assert (found[:past] == changed[:past]).all()
+    assert (found[past : past + 100] != changed[past : past + 100]).any()
 
 
 def test_a_log_survives_parquet_unchanged(log_files: tuple[Path, Path], tmp_path: Path) -> None:
