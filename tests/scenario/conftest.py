@@ -1,15 +1,24 @@
-"""Clips made on the spot: small in pixels, so packaging takes seconds, large in bytes, so uploads take parts."""
+"""A client; clips made on the spot: small in pixels so that packaging takes seconds, large in bytes for parts."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import aiohttp
 import imageio_ffmpeg
 import pytest
 
+from tests.http_client import open_session
+
 MakeClip = Callable[..., Path]
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_session() as session:
+        yield session
 
 
 @pytest.fixture(scope="session")

@@ -5,22 +5,15 @@ from __future__ import annotations
 import functools
 import io
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 import aiohttp
-import pytest
 from PIL import Image
 
 from popreel.lab.throwaway import ThrowawayPlatform
 from tests.polling import until
 
 PURGED_S = 60
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session
 
 
 def picture(colour: str) -> bytes:

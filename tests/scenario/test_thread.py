@@ -9,45 +9,24 @@ import asyncio
 import functools
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import m3u8
 import pytest
-from aiohttp.connector import Connection
 
 from popreel.lab.throwaway import ThrowawayPlatform
 from tests import polling
+from tests.http_client import json_of
 
 SECONDS = 60
-
-
-class WholeResponse(aiohttp.ClientResponse):
-    """Read to its end at once: a test that looks at the status alone leaves no connection open."""
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        await super().start(connection)
-        await self.read()
-        return self
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=30)
-    async with aiohttp.ClientSession(timeout=timeout, response_class=WholeResponse) as session:
-        yield session
 
 
 @pytest.fixture
 def pops(platform: ThrowawayPlatform) -> tuple[str, str]:
     return platform.urls["local-1"], platform.urls["local-2"]
-
-
-async def json_of(answer: aiohttp.ClientResponse, status: int = 200) -> Any:
-    assert answer.status == status, f"{answer.url}: {answer.status} {await answer.text()}"
-    return await answer.json(content_type=None)
 
 
 until = functools.partial(polling.until, seconds=SECONDS)

@@ -95,5 +95,13 @@ def test_a_decision_has_a_number_of_its_own() -> None:
     assert sorted(numbers) == sorted(set(numbers))
 
 
+def test_tests_read_every_answer_to_its_end() -> None:
+    """An answer left open fails whatever test runs when the collector finds it: see tests/http_client.py."""
+    kept = re.compile(r"ClientSession\([\s\S]*await [\w.]*(http|session|viewer)\.(get|post|put|patch|delete|head)\(")
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path.name not in ("http_client.py", "test_house.py")]
+    careless = [path for path in tests if "TestClient(" in (text := path.read_text()) or kept.search(text)]
+    assert not careless, "use client_of and open_session, or `async with` for each request"
+
+
 def test_large_files_are_not_committed() -> None:
     assert not [name for name in tracked() if (ROOT / name).stat().st_size > 1_000_000]

@@ -1,19 +1,17 @@
 """The router beside a real control plane: the registry decides, and goes on deciding when it is gone."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from cdn_router import service as router
 from cdn_router.settings import CdnSetting, RouterSettings
 from control_plane import service as control_plane
 from control_plane.settings import ControlPlaneSettings
 from foundation.settings import Secret
+from tests.http_client import Client, client_of
 from tests.polling import until
 
-Client = TestClient[Any, Any]
 CDNS = (
     CdnSetting(id="cloudflare", base_url="https://cf.example", serves=("us", "eu")),
     CdnSetting(id="cloudfront", base_url="https://front.example", serves=("ap",)),
@@ -32,7 +30,7 @@ async def registry(fresh_dsn: str) -> AsyncIterator[Client]:
         service_keys={"local-1": Secret("pop"), "cdn-router": Secret("router")},
         operator_keys={"ana": Secret("operator")},
     )
-    async with control_plane.compose(settings) as app, TestClient(TestServer(app)) as client:
+    async with control_plane.compose(settings) as app, client_of(app) as client:
         yield client
 
 
@@ -41,7 +39,7 @@ async def client(registry: Client) -> AsyncIterator[Client]:
     settings = RouterSettings(
         control_plane_url=str(registry.make_url("")).rstrip("/"), service_key=Secret("router"), poll_s=0.2, cdns=CDNS
     )
-    async with router.compose(settings) as app, TestClient(TestServer(app)) as client:
+    async with router.compose(settings) as app, client_of(app) as client:
         yield client
 
 

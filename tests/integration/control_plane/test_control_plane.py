@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import asyncpg
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from control_plane.service import compose
 from control_plane.settings import ControlPlaneSettings
@@ -18,12 +16,12 @@ from edge.delivery.lab.edge_under_test import OpenEdge
 from edge.delivery.lab.scripted_origin import file_reply
 from foundation.settings import Secret
 from tests.edge_harness import clock, open_edge, origin, pytest_asyncio_loop_factories
+from tests.http_client import Client, client_of, json_of
 
 __all__ = ["clock", "open_edge", "origin", "pytest_asyncio_loop_factories"]
 POP = {"Authorization": "Bearer pop-key"}
 ORIGIN = {"Authorization": "Bearer origin-key"}
 OPERATOR = {"Authorization": "Bearer operator-key"}
-Client = TestClient[Any, Any]
 
 
 @pytest.fixture
@@ -33,7 +31,7 @@ async def client(postgres_database: Callable[[], str], fresh_dsn: str) -> AsyncI
         service_keys={"local-1": Secret("pop-key"), "origin": Secret("origin-key")},
         operator_keys={"ana": Secret("operator-key")},
     )
-    async with compose(settings) as app, TestClient(TestServer(app)) as client:
+    async with compose(settings) as app, client_of(app) as client:
         yield client
 
 
@@ -44,11 +42,6 @@ def fresh_dsn(postgres_database: Callable[[], str]) -> str:
 
 def beat(**changes: Any) -> dict[str, Any]:
     return {"popId": "local-1", "region": "us-east", "baseUrl": "http://127.0.0.1:8080", **changes}
-
-
-async def json_of(answer: aiohttp.ClientResponse, status: int = 200) -> Any:
-    assert answer.status == status, await answer.text()
-    return await answer.json(content_type=None)
 
 
 async def test_a_heartbeat_registers_the_pop_and_tells_the_operators_wish(client: Client) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import aiohttp
 from aiohttp.test_utils import unused_port
 
+from tests.http_client import json_of
+
 SERVICE = """
 import asyncio
 import signal
@@ -79,11 +81,12 @@ async def test_a_request_under_way_is_finished_before_the_process_ends(tmp_path:
     url = f"http://127.0.0.1:{unused_port()}"
     async with running(tmp_path, url.removeprefix("http://")) as process, aiohttp.ClientSession() as session:
         await line_with(process, b"listening")
-        not_ready = await session.get(f"{url}/readyz")
-        assert (not_ready.status, (await not_ready.json(content_type=None))["detail"]) == (503, "the store is closed")
+        async with session.get(f"{url}/readyz") as not_ready:
+            assert (await json_of(not_ready, 503))["detail"] == "the store is closed"
         async with session.post(f"{url}/slow") as answer:
             assert await answer.content.readexactly(6) == b"begun "
-            assert (await session.get(f"{url}/readyz")).status == 200
+            async with session.get(f"{url}/readyz") as ready:
+                assert ready.status == 200
             process.send_signal(signal.SIGTERM)
             await line_with(process, b"draining")
             process.send_signal(signal.SIGUSR1)

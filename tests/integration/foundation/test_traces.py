@@ -6,10 +6,11 @@ import sys
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestServer
 
 from foundation.http.server import new_app
 from foundation.telemetry.traces import NoTracer, make_tracer
+from tests.http_client import client_of
 
 
 def test_without_an_endpoint_nothing_is_imported() -> None:
@@ -39,7 +40,7 @@ async def test_a_request_becomes_a_span_and_the_next_hop_is_told() -> None:
         app = new_app("tester", tracer=tracer)
         app.router.add_get("/hello/{name}", hello)
         parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-        async with TestClient(TestServer(app)) as client:
+        async with client_of(app) as client:
             await client.get("/hello/ana", headers={"traceparent": parent})
         await asyncio.to_thread(tracer.shutdown)
         body = await received.get()

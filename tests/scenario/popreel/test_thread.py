@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,6 @@ def video(platform: ThrowawayPlatform, make_clip: Callable[..., Path]) -> dict[s
     (outcome,) = json.loads(result.stdout)
     assert outcome["state"] == "ready"
     return dict(outcome)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session
 
 
 async def _feed(http: aiohttp.ClientSession, pop_url: str, token: str, *, only: str) -> list[dict[str, Any]]:

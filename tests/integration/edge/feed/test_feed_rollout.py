@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from control_plane.rollout import to_stop, totals
 from control_plane.service import compose
@@ -25,12 +24,12 @@ from foundation.wire.pops import PopHeartbeat
 from inference.errors import ModelDamaged
 from inference.experiments import Arm, Experiment, RunningMean, joined
 from inference.feed.model_archive import pack_release, unpack_release
+from tests.http_client import Client, client_of
 
 from .conftest import MakeWorld, World
 from .test_feed_spaces import release, turned
 
 OPERATOR = {"Authorization": "Bearer operator-key"}
-Client = TestClient[Any, Any]
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ async def centre(fresh_dsn: str) -> AsyncIterator[Client]:
         service_keys={"pop-a": Secret("key-a"), "pop-b": Secret("key-b")},
         operator_keys={"ana": Secret("operator-key")},
     )
-    async with compose(settings) as app, TestClient(TestServer(app)) as client:
+    async with compose(settings) as app, client_of(app) as client:
         yield client
 
 

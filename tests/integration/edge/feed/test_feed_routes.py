@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from edge.feed.routes import DEVICE_COOKIE, FeedRoutes
 from foundation.http.endpoint import Access, Caller, mount
 from foundation.http.server import new_app
 from foundation.ids import UserId
 from foundation.wire.feed import FeedPage
+from tests.http_client import Client, client_of
 
 from .conftest import MakeWorld
 
@@ -27,15 +27,12 @@ class HeaderGuard:
         return Caller(user_id=UserId(int(user))) if user else None
 
 
-Client = TestClient[web.Request, web.Application]
-
-
 @pytest.fixture
 async def client(make_world: MakeWorld) -> AsyncIterator[Client]:
     world = await make_world(videos=120)
     app = new_app("edge")
     mount(app, FeedRoutes(world.feed, region="us-east"), guard=HeaderGuard())
-    async with TestClient(TestServer(app)) as made:
+    async with client_of(app) as made:
         yield made
 
 

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer, unused_port
+from aiohttp.test_utils import TestServer, unused_port
 from multidict import CIMultiDict
 
 from edge.gateway.proxy import OriginProxy, end_to_end
 from foundation.http.problem import problems_middleware
 from foundation.settings import Secret
+from tests.http_client import Client, client_of
 
-Client = TestClient[Any, Any]
 KEY = Secret("pop-key")
 LIES = {"X-Forwarded-For": "8.8.8.8", "X-Popreel-Service-Key": "guessed", "Authorization": "Bearer t"}
 
@@ -94,7 +93,7 @@ async def client(origin: Origin, seen: Seen) -> AsyncIterator[Client]:
 def gateway(proxy: OriginProxy) -> Client:
     app = web.Application(middlewares=[problems_middleware], client_max_size=1024)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
-    return TestClient(TestServer(app), auto_decompress=False)
+    return client_of(app, auto_decompress=False)
 
 
 async def test_target_method_and_body_arrive_unchanged(client: Client) -> None:
@@ -138,10 +137,10 @@ async def test_repeated_fields_and_statuses_pass(client: Client) -> None:
 
 
 async def test_events_flow_before_the_answer_ends(client: Client, origin: Origin) -> None:
-    answer = await client.get("/api/v1/slow")
-    assert await answer.content.readuntil(b"\n\n") == b"data: one\n\n"
-    origin.release.set()
-    assert await answer.content.read() == b"data: two\n\n"
+    async with aiohttp.ClientSession() as viewer, viewer.get(client.make_url("/api/v1/slow")) as answer:
+        assert await answer.content.readuntil(b"\n\n") == b"data: one\n\n"
+        origin.release.set()
+        assert await answer.content.read() == b"data: two\n\n"
 
 
 async def test_a_viewer_who_leaves_ends_the_request_at_the_origin(origin: Origin) -> None:
@@ -153,12 +152,10 @@ async def test_a_viewer_who_leaves_ends_the_request_at_the_origin(origin: Origin
         app.router.add_get("/{path:.*}", proxy.handle)
         front = TestServer(app)
         await front.start_server()
-        async with aiohttp.ClientSession() as viewer:
-            answer = await viewer.get(front.make_url("/api/v1/slow"))
+        async with aiohttp.ClientSession() as viewer, viewer.get(front.make_url("/api/v1/slow")) as answer:
             await answer.content.readuntil(b"\n\n")
             answer.close()
-            async with asyncio.timeout(10):
-                await origin.gone.wait()
+            await origin.gone.wait()
         await front.close()
     await server.close()
 

@@ -3,16 +3,14 @@
 import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from edge.gateway.web_app import WebApp
 from foundation.http.problem import problems_middleware
+from tests.http_client import Client, client_of
 
-Client = TestClient[Any, Any]
 SCRIPT = b"console.log('hello');" * 50
 
 
@@ -30,7 +28,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 def serve(web_app: WebApp) -> Client:
     app = web.Application(middlewares=[problems_middleware])
     app.router.add_get("/{path:.*}", web_app.handle)
-    return TestClient(TestServer(app), auto_decompress=False)
+    return client_of(app, auto_decompress=False)
 
 
 @pytest.mark.parametrize("path", ["/", "/upload", "/@ana.b", "/tag/b.tech", "/video/123"])
