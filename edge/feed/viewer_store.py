@@ -14,9 +14,8 @@ Keys of one viewer share a hash tag, so they live on one node of a cluster:
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -133,7 +132,7 @@ class ViewerStore:
         if kept is not None and not kept.blank and (kept.week == self._week() or viewer_id in self._unsaved):
             return self._from_memory(viewer_id, kept)
         try:
-            (raw,) = await self._call(lambda: self._trips.send(("MGET", *self._keys(viewer_id))))
+            (raw,) = await self._call(("MGET", *self._keys(viewer_id)))
         except StoreAway:
             return self._from_memory(viewer_id, self._memory.get(viewer_id))
         newer = self._memory.get(viewer_id)
@@ -160,7 +159,7 @@ class ViewerStore:
                 raise StoreAway("what Valkey knows of this viewer comes first")
             commands = self._changes(viewer_id, record, before, watched)
             if commands:
-                await self._call(lambda: self._trips.send(*commands))
+                await self._call(*commands)
         except StoreAway:
             self._unsaved[viewer_id] = watched[-1000:]
             return False
@@ -202,12 +201,11 @@ class ViewerStore:
             commands.append(("EXPIRE", key, (_SEEN_WEEKS + 1) * _WEEK_S))
         return commands
 
-    async def _call(self, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call(self, *commands: Command) -> list[Any]:
         if self._breaker.open:
             raise StoreAway("Valkey did not answer a moment ago")
         try:
-            async with asyncio.timeout(self._timeout_s):
-                result = await work()
+            result = await self._trips.send(*commands, within_s=self._timeout_s)
         except (RedisError, OSError, TimeoutError) as err:
             self._breaker.failed()
             raise StoreAway(f"Valkey: {type(err).__name__}") from err
