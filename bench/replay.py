@@ -253,12 +253,16 @@ def _by_history(result: ReplayResult) -> dict[str, dict[str, float]]:
 
 
 def difference(ours: ReplayResult, peer: ReplayResult) -> dict[str, list[float]]:
-    """Ours minus the peer: mean, low, high of 95 %. Every one above 0: ahead in that figure."""
+    """Ours minus the peer: mean, low, high of 95 %. Every one above 0: ahead in that figure. `first_hr10`: of viewers
+    without any event."""
     found = {
         "hr10": paired_over_events(ours.hits() - peer.hits(), ours.viewer),
         "ndcg10": paired_over_events(ours.ndcg() - peer.ndcg(), ours.viewer),
         "viewer_ndcg10": paired_over_groups(ours.ndcg() - peer.ndcg(), ours.viewer),
     }
+    first = ours.history == 0
+    if first.any():
+        found["first_hr10"] = paired_over_events((ours.hits() - peer.hits())[first], ours.viewer[first])
     return {name: [round(value, 4) for value in (each.mean, each.low, each.high)] for name, each in found.items()}
 
 

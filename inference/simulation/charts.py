@@ -10,7 +10,7 @@ import html
 import math
 from dataclasses import dataclass
 
-_LEFT, _WIDTH, _RIGHT, _ROW, _HEIGHT = 190, 420, 120, 24, 260
+_LEFT, _WIDTH, _RIGHT, _ROW, _HEIGHT, _MARGIN = 190, 420, 120, 24, 260, 60
 _HEAD = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Feed policies in simulated worlds</title>"
     "<style>body{font:14px system-ui,sans-serif;margin:2em;max-width:60em}h2{margin:1.2em 0 .2em}p{color:#555}"
@@ -20,6 +20,7 @@ _HEAD = (
     "<p>A dot is the mean over worlds, the line its 95 % interval. One simulator with its own assumptions: "
     "for direction, not size.</p>"
 )
+_COLOURS = ("#678", "#c70", "#06c", "#b3a", "#a22", "#770")
 _SAYS = {
     "satisfaction": "true affinity per impression",
     "depth": "videos watched before leaving",
@@ -60,31 +61,35 @@ def as_html(table: Table, cold_start: Table) -> str:
 
 
 def lines(table: Table) -> str:
-    """One line per policy over its figures as SVG, the name at its end, worlds' interval as a bar at each dot."""
+    """One line per policy over its figures as SVG, the name at its end, worlds' interval as a bar at each number."""
     points = [value for figures in table.values() for value in figures.values()]
     low, high = min(point.ends[0] for point in points), max(point.ends[1] for point in points)
-    span = high - low or 1.0
     numbers = list(next(iter(table.values())))
     step = _WIDTH / max(len(numbers) - 1, 1)
 
     def y(value: float) -> float:
-        return round(10 + _HEIGHT * (high - value) / span, 1)
+        return round(10 + _HEIGHT * (high - value) / (high - low or 1.0), 1)
 
-    width, height = 40 + _WIDTH + _LEFT, _HEIGHT + 40
+    width, height = _MARGIN + _WIDTH + _LEFT + 30, _HEIGHT + 40
     parts = [f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img">']
+    parts += [f'<text x="0" y="{y(value) + 4}">{value:.2f}</text>' for value in (low, high)]
     for number, name in enumerate(numbers):
-        x = 20 + step * number
-        parts.append(f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{html.escape(name)}</text>')
+        x = round(_MARGIN + step * number, 1)
+        parts.append(f'<text x="{x}" y="{height - 8}" text-anchor="middle">{html.escape(name)}</text>')
     places = _apart({policy: y(list(figures.values())[-1].mean) for policy, figures in table.items()})
-    for policy, figures in table.items():
-        dots = [(round(20 + step * number, 1), value) for number, value in enumerate(figures.values())]
+    for number, (policy, figures) in enumerate(table.items()):
+        start = _MARGIN + 3 * number  # so that the bars of one number stand side by side
+        dots = [(round(start + step * at, 1), value) for at, value in enumerate(figures.values())]
         path = " ".join(f"{x},{y(value.mean)}" for x, value in dots)
         bars = "".join(f'<line x1="{x}" x2="{x}" y1="{y(v.ends[0])}" y2="{y(v.ends[1])}"/>' for x, v in dots)
-        parts.append(
-            f'<g class="{_style(policy)}"><polyline points="{path}"/>{bars}'
-            f'<text x="{30 + _WIDTH}" y="{places[policy] + 4:.1f}">{html.escape(policy)}</text></g>'
-        )
+        label = f'<text x="{_MARGIN + _WIDTH + 30}" y="{places[policy] + 4:.1f}">{html.escape(policy)}</text>'
+        parts.append(f'<g {_drawn(policy, number)}><polyline points="{path}"/>{bars}{label}</g>')
     return "".join([*parts, "</svg>"])
+
+
+def _drawn(policy: str, number: int) -> str:
+    colour = _COLOURS[number % len(_COLOURS)]
+    return 'class="ours"' if policy == "ours" else f'fill="{colour}" stroke="{colour}"'
 
 
 def _apart(wanted: dict[str, float]) -> dict[str, float]:

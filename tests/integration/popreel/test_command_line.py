@@ -25,7 +25,7 @@ def popreel(folder: Path, *arguments: str, **environ: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -102,3 +102,13 @@ def test_a_file_that_is_no_video_cannot_be_packaged(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert result.stderr.startswith("popreel: ")
+
+
+def test_simulated_viewers_are_played_and_drawn(tmp_path: Path) -> None:
+    result = popreel(tmp_path, "simulate", "--seeds", "1", "--viewers", "10", "--html", "page.html")
+    assert result.returncode == 0, result.stderr
+    for expected in ("first_ten", "satisfaction after so many videos of a viewer", "ours - first version"):
+        assert expected in result.stdout
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert page.count("<svg") == 10
+    assert "ours without exploration" in page
