@@ -16,14 +16,12 @@ from typing import Any
 
 import msgspec
 
-from foundation.ids import VideoId
 from foundation.stores.outbox import Record
 from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family, shard_of
 from origin.consumers import FOLLOW_CHANGED, NOTIFY, USER_LIKES
 from origin.engagement.engagement_store import ENGAGED
-from origin.lifecycle.announcements import VIDEO_DELETED, VIDEO_FAILED, VIDEO_READY, VIDEO_STATE
-from origin.sounds.sound_store import forget_sound_of
+from origin.lifecycle.announcements import VIDEO_FAILED, VIDEO_READY, VIDEO_STATE
 
 Payload = dict[str, Any]
 
@@ -62,8 +60,6 @@ class Changes:
     users: dict[str, UserChanges] = field(default_factory=lambda: defaultdict(UserChanges))
     sound_uses: dict[tuple[int, int], bool] = field(default_factory=dict)
     """(sound, video)"""
-    deleted: dict[int, None] = field(default_factory=dict)
-    """Videos, in order."""
 
 
 class _Fold:
@@ -76,7 +72,6 @@ class _Fold:
             VIDEO_STATE: self._video,
             VIDEO_READY: self._ready,
             VIDEO_FAILED: self._failed,
-            VIDEO_DELETED: self._deleted,
             FOLLOW_CHANGED: self._follow,
             ENGAGED: self._engaged,
             USER_LIKES: self._likes,
@@ -127,9 +122,6 @@ class _Fold:
         told = {name: video[name] for name in ("videoId", "title", "reason")}
         self._tell(int(video["ownerId"]), record, "video-failed", told)
 
-    def _deleted(self, record: Record, video: Payload) -> None:
-        self.changes.deleted[int(video["videoId"])] = None
-
     def _notify(self, record: Record, note: Payload) -> None:
         self._tell(int(note["userId"]), record, note["kind"], note["payload"])
 
@@ -155,8 +147,6 @@ class Copies:
             await self._write(server, users)
         if changes.sound_uses:
             await self._count_sounds(changes.sound_uses)
-        for video_id in changes.deleted:
-            await forget_sound_of(self._shards, VideoId(video_id))
 
     async def _write(self, server: str, changes: UserChanges) -> None:
         users = changes.users()

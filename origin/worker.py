@@ -31,6 +31,7 @@ from origin.packaging.sound_making import SoundMaking
 from origin.settings import OriginSettings
 from origin.shards import keep_map_fresh
 from origin.social.social_store import SocialStore
+from origin.sounds.forgetting import SoundForgetting
 from origin.sounds.sound_store import SoundStore
 from origin.stores import Stores, open_stores
 from packager.engine import package, prepare_sound
@@ -119,7 +120,13 @@ def _runner(
             objects=stores.objects,
             settle_s=settings.erase_settle_s,
         ),
-        erasing=Erasing(shards=stores.shards, objects=stores.objects, videos=videos, queue=queue),
+        erasing=Erasing(
+            shards=stores.shards,
+            objects=stores.objects,
+            videos=videos,
+            queue=queue,
+            sounds=SoundForgetting(shards=stores.shards, accounts=accounts),
+        ),
         videos=videos,
         accounts=accounts,
         listeners=list(stores.listeners.values()),

@@ -145,6 +145,13 @@ class AccountStore:
         scattered = await self._shards.scatter(ask, family=Family.USER, fresh=True)
         return {UserId(row["id"]): _account(row) for rows in scattered.answers for row in rows}
 
+    async def list_name(self, user_id: UserId, *, listed: bool) -> None:
+        """Whether the name is suggested to others."""
+        async with self._shards.control() as connection:
+            await connection.execute(
+                "update usernames set listed = $2 where user_id = $1 and listed <> $2", user_id, listed
+            )
+
     async def update_profile(
         self, user_id: UserId, *, display_name: str | None, bio: str | None, private: bool | None
     ) -> None:

@@ -125,7 +125,7 @@ class AdminRoutes:
         problems=(UnknownUser,),
     )
     async def decide(self, call: Call[UserDecision]) -> None:
-        """A ban ends every session at every PoP within seconds. Decision, sessions' end and audit: all or none."""
+        """A ban ends every session at every PoP within seconds."""
         body = call.body
         user_id = UserId(call.path_id("userId"))
         await self._accounts.get(user_id)

@@ -32,7 +32,10 @@ class Creators:
         changed = dict.fromkeys(UserId(int(record.key)) for record in records if record.topic == USER_CHANGED)
         for user_id in changed:
             account = await self._accounts.find(user_id)
-            if account is not None and account.state == "active":  # the erasure of the others takes their videos along
+            if account is None or account.state != "active":  # the erasure takes the videos along
+                await self._accounts.list_name(user_id, listed=False)
+            else:
+                await self._accounts.list_name(user_id, listed=not (account.hidden or account.teen))
                 await self.refresh(account)
         for user_id in dict.fromkeys(_owners(records)):
             account = await self._accounts.find(user_id)

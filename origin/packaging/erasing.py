@@ -15,6 +15,7 @@ from foundation.stores.postgres import Connection, Shards
 from foundation.stores.shard_map import Family
 from origin.lifecycle.object_keys import original_revision, originals_prefix, revision_prefix, video_prefix
 from origin.lifecycle.video_store import ERASE_JOB, VideoStore
+from origin.sounds.forgetting import SoundForgetting
 
 _ROWS = (
     "delete from comment_likes where video_id = $1",
@@ -38,18 +39,20 @@ class Erasing:
     objects: ObjectStore
     videos: VideoStore
     queue: JobQueue
+    sounds: SoundForgetting
 
     async def erase(self, job: Job) -> bool:
         """Erase once; True when the job was replaced by its second pass (and so is finished already)."""
         video_id = VideoId(int(job.key))
         final = bool(job.payload.get("final"))
         await self._objects(video_id)
+        sound_id = await self._sound(job, video_id)
         async with self.shards.write(Family.VIDEO, video_id) as connection:
             for statement in _ROWS:
                 await connection.execute(statement, video_id)
             if not final:
                 await self.queue.finish(job, connection=connection)
-                await self._second_pass(connection, job, video_id)
+                await self._second_pass(connection, job, video_id, sound_id)
                 return True
             for statement in _LAST_ROWS:
                 await connection.execute(statement, video_id)
@@ -57,14 +60,21 @@ class Erasing:
             await connection.execute("delete from user_videos where video_id = $1 and state = 'deleted'", video_id)
         return False
 
-    async def _second_pass(self, connection: Connection, job: Job, video_id: VideoId) -> None:
+    async def _sound(self, job: Job, video_id: VideoId) -> int | None:
+        """The second pass finds uploads that were being completed with the video's sound during the first."""
+        if job.payload.get("soundId") is None:
+            return await self.sounds.forget(video_id)
+        await self.sounds.unname(int(job.payload["soundId"]))
+        return None
+
+    async def _second_pass(self, connection: Connection, job: Job, video_id: VideoId, sound_id: int | None) -> None:
         await enqueue(
             connection,
             kind=ERASE_JOB,
             key=job.key,
             family=Family.VIDEO,
             snowflake=video_id,
-            payload={**job.payload, "final": True},
+            payload={**job.payload, "final": True, "soundId": None if sound_id is None else str(sound_id)},
             delay_s=float(job.payload.get("settleS", 0)),
         )
 

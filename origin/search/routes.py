@@ -121,7 +121,10 @@ class SearchRoutes:
     @endpoint("GET", "/api/v1/search/suggest", summary="Completions of a prefix", query=SuggestQuery, reply=Suggestions)
     async def suggest(self, call: Call[None]) -> Suggestions:
         prefix = _words(call.query.q).lower().lstrip("#@")
-        return Suggestions(suggestions=await self._search.suggest(prefix, limit=call.query.limit) if prefix else ())
+        if not prefix:
+            return Suggestions(suggestions=())
+        found = await self._search.suggest(prefix, limit=call.query.limit, viewer=_viewer(call))
+        return Suggestions(suggestions=found)
 
     @endpoint(
         "GET",
@@ -144,7 +147,9 @@ class SearchRoutes:
         "GET", "/api/v1/trending/hashtags", summary="Most watched hashtags", query=TrendingQuery, reply=TrendingTags
     )
     async def trending(self, call: Call[None]) -> TrendingTags:
-        found = await self._search.trending_hashtags(hours=call.query.hours, limit=call.query.limit)
+        found = await self._search.trending_hashtags(
+            hours=call.query.hours, limit=call.query.limit, viewer=_viewer(call)
+        )
         return TrendingTags(
             hashtags=tuple(
                 TrendingTagView(tag=entry.tag, view_count=entry.views, video_count=entry.videos) for entry in found

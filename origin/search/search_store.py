@@ -38,6 +38,25 @@ where sound_id = $1 and state = 'ready' and visibility = 'public' and not shadow
     and (published_at, id) < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3)
 order by published_at desc, id desc limit $4"""
 
+# In both, the tags of the viewer's hidden videos count as they would without the ban.
+_TAGS = """
+select tag, count(*) as n from (
+    (select tag from video_hashtags where tag like $1 limit 5000) union all select unnest($3::text[])) t
+group by tag order by n desc limit $2"""
+_TRENDING = """
+select tag, sum(views)::bigint as views, sum(videos)::bigint as videos from (
+    select tag, views, 0 as videos from hashtag_hours where hour > now() - make_interval(hours => $1)
+    union all
+    select tag, 0, 1 from video_hashtags where published_at > now() - make_interval(hours => $1)
+    union all
+    select tag, 0, 1 from unnest($3::text[], $4::float8[]) as own (tag, published_s)
+    where to_timestamp(published_s) > now() - make_interval(hours => $1)
+) uses group by tag order by sum(views) + sum(videos) desc limit $2"""
+
+_NAMES = """
+select name_key from usernames where name_key like $1 and confirmed and (listed or user_id = $3)
+order by name_key using ~<~ limit $2"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hits:
@@ -122,17 +141,14 @@ class SearchStore:
 
         return _merged(await self._shards.scatter(ask, family=Family.VIDEO, fresh=False), limit)
 
-    async def suggest(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Hashtags in use and usernames that begin with `prefix` (lower case)."""
-        pattern = prefix.replace("\\", "").replace("%", "").replace("_", r"\_") + "%"
+    async def suggest(self, prefix: str, *, limit: int, viewer: UserId | None = None) -> tuple[str, ...]:
+        """Hashtags in use and usernames that begin with `prefix` (lower case); one's own are never missing."""
+        prefix = prefix.replace("\\", "").replace("%", "")
+        pattern = prefix.replace("_", r"\_") + "%"
 
         async def ask(name: str, connection: Connection) -> list[tuple[str, int]]:
-            rows = await connection.fetch(
-                """select tag, count(*) as n from (select tag from video_hashtags where tag like $1 limit 5000) t
-                   group by tag order by n desc limit $2""",
-                pattern,
-                limit,
-            )
+            own = [tag for video in await hidden_videos(connection, viewer) for tag in video.hashtags]
+            rows = await connection.fetch(_TAGS, pattern, limit, [tag for tag in own if tag.startswith(prefix)])
             return [(row["tag"], row["n"]) for row in rows]
 
         scattered = await self._shards.scatter(ask, family=Family.VIDEO)
@@ -140,34 +156,24 @@ class SearchStore:
         for tag, count in (entry for entries in scattered.answers for entry in entries):
             counts[tag] = counts.get(tag, 0) + count
         tags = [f"#{tag}" for tag in sorted(counts, key=lambda tag: (-counts[tag], tag))]
-        names = await self._usernames(pattern, limit)
+        names = await self._usernames(pattern, limit, viewer)
         return tuple([*tags[: max(limit - len(names), limit // 2)], *names][:limit])
 
-    async def _usernames(self, pattern: str, limit: int) -> list[str]:
+    async def _usernames(self, pattern: str, limit: int, viewer: UserId | None) -> list[str]:
         async with self._shards.control() as connection:
-            rows = await connection.fetch(
-                "select name_key from usernames where name_key like $1 and confirmed and listed limit $2",
-                pattern,
-                limit,
-            )
+            rows = await connection.fetch(_NAMES, pattern, limit, viewer)
         return [f"@{row['name_key']}" for row in rows]
 
-    async def trending_hashtags(self, *, hours: int, limit: int) -> tuple[TrendingTag, ...]:
+    async def trending_hashtags(
+        self, *, hours: int, limit: int, viewer: UserId | None = None
+    ) -> tuple[TrendingTag, ...]:
         """Most watched tags of the last `hours`; a tag in new videos counts a little before anyone has watched."""
 
         async def ask(name: str, connection: Connection) -> list[Any]:
-            return list(
-                await connection.fetch(
-                    """select tag, sum(views)::bigint as views, sum(videos)::bigint as videos from (
-                           select tag, views, 0 as videos from hashtag_hours
-                           where hour > now() - make_interval(hours => $1)
-                           union all
-                           select tag, 0, 1 from video_hashtags where published_at > now() - make_interval(hours => $1)
-                       ) both_ group by tag order by sum(views) + sum(videos) desc limit $2""",
-                    hours,
-                    limit * 4,
-                )
-            )
+            own = await hidden_videos(connection, viewer)
+            uses = [(tag, video.published_us / 1e6) for video in own for tag in video.hashtags]
+            tags, published_s = [tag for tag, _ in uses], [at_s for _, at_s in uses]
+            return list(await connection.fetch(_TRENDING, hours, limit * 4, tags, published_s))
 
         scattered = await self._shards.scatter(ask, family=Family.VIDEO)
         totals: dict[str, tuple[int, int]] = {}

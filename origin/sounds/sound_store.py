@@ -170,13 +170,6 @@ class SoundStore:
         return _sound(row)
 
 
-async def forget_sound_of(shards: Shards, video_id: VideoId) -> None:
-    """The video is deleted: its sound leaves the library with it. Idempotent."""
-    async with shards.control() as connection, connection.transaction():
-        gone = await connection.fetchval("delete from sounds where source_video_id = $1 returning id", video_id)
-        await connection.execute("delete from sound_uses where sound_id = $1", gone)
-
-
 def _sound(row: Any) -> LibrarySound:
     fields = dict(row)
     return LibrarySound(**{**fields, "state": SoundState(fields["state"])})

@@ -77,6 +77,38 @@ async def test_an_erased_person_leaves_nothing_but_receipts(origin: Origin) -> N
         await connection.close()
 
 
+async def test_videos_made_with_the_sound_of_somebody_erased_do_not_name_them(origin: Origin) -> None:
+    ada, bob = await origin.person("ada_of_the_sound"), await origin.person()
+    source = await origin.published(ada, title="mine")
+    sound = await origin.ok("POST", f"/api/v1/videos/{source}/sound", bob)
+    assert sound["artist"] == ada.name
+    made = [
+        await origin.published(bob, title="his", musicId=sound["id"], visibility=visibility)
+        for visibility in ("public", "private")
+    ]
+    assert (await origin.ok("GET", f"/api/v1/videos/{made[0]}"))["sound"]["artist"] == ada.name
+    await origin.ok("POST", "/api/v1/users/me/delete", ada, json={})
+
+    async def nobody_is_named() -> bool:
+        videos = [await origin.ok("GET", f"/api/v1/videos/{video}", bob) for video in made]
+        return [video["sound"]["artist"] for video in videos] == ["", ""]
+
+    await origin.eventually(nobody_is_named)
+
+    async def pops_know() -> bool:
+        told = [change for change in (await origin.changes())["changes"] if change["videoId"] == made[0]]
+        return told[-1]["item"]["sound"] == {"id": sound["id"], "title": "Original sound", "artist": ""}
+
+    await origin.eventually(pops_know)
+
+    async def is_gone() -> bool:
+        return (await origin.call("GET", f"/api/v1/sounds/{sound['id']}"))[0] == 404
+
+    await origin.eventually(is_gone)
+    assert (await origin.ok("GET", f"/api/v1/sounds?q={ada.name}"))["sounds"] == []
+    await origin.published(bob, title="and goes on")
+
+
 async def test_leaving_takes_the_password(origin: Origin) -> None:
     body = {"username": "leaver", "password": "correct horse battery", "birthdate": "1990-01-01"}
     reply = await origin.ok("POST", "/api/v1/auth/register", json=body)

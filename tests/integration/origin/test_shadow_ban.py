@@ -137,9 +137,9 @@ async def test_a_hidden_person_finds_what_they_would_find_otherwise(
     sound = await origin.ok(
         "POST", "/api/v1/admin/sounds", OPERATOR, json={"title": "boom", "artist": "reed", "durationMs": 9000}
     )
-    told = {"hashtags": ["reedbed"], "musicId": sound["id"]}
+    told = {"hashtags": ["reedbed", "reedwarbler"], "musicId": sound["id"]}
     own = [await origin.published(bot, title=f"bittern number {number}", **told) for number in ("one", "two")]
-    other = await origin.published(ada, title="bittern number three", **told)
+    other = await origin.published(ada, title="bittern number three", **{**told, "hashtags": ["reedbed", "reeds"]})
     routes = (
         *("/api/v1/search?q=bittern", "/api/v1/search?q=bitern+number", "/api/v1/search?q=bittern+unheard"),
         *("/api/v1/hashtag/reedbed/videos?", f"/api/v1/sounds/{sound['id']}/videos?"),
@@ -149,6 +149,8 @@ async def test_a_hidden_person_finds_what_they_would_find_otherwise(
     fold = SearchUpkeep(job._shards)
     await fold.fold_words()
     before = {route: await pages(origin, route, bot) for route in routes}
+    heard = {"reed": ["#reedbed", "#reedwarbler", "#reeds"], "hero": ["@heronymus"], "trend": REED_TRENDS}
+    assert await hints(origin, bot) == heard
     assert before[routes[0]] == [other, *reversed(own)]
     assert [bot.id in before[route] for route in routes[5:]] == [True] * 4
 
@@ -161,10 +163,26 @@ async def test_a_hidden_person_finds_what_they_would_find_otherwise(
     await origin.eventually(hidden)
     await fold.fold_words()
     assert {route: await pages(origin, route, bot) for route in routes} == before
+    assert await hints(origin, bot) == heard
     for who in (ada, None):
+        assert await hints(origin, who) == {"reed": ["#reedbed", "#reeds"], "hero": [], "trend": REED_TRENDS_OF_OTHERS}
         assert [await pages(origin, route, who) for route in routes] == [[other]] * 5 + [[]] * 4
     await origin.ok("PATCH", f"/api/v1/videos/{own[0]}", bot, json={"visibility": "private"})
     assert await pages(origin, routes[0], bot) == [other, own[1]]
+
+
+REED_TRENDS = {"reedbed": 3, "reedwarbler": 2, "reeds": 1}
+REED_TRENDS_OF_OTHERS = {"reedbed": 1, "reeds": 1}
+
+
+async def hints(origin: Origin, who: Person | None) -> Json:
+    """Tags and names suggested, and by how many videos our tags trend."""
+    said = {
+        prefix: (await origin.ok("GET", f"/api/v1/search/suggest?q={prefix}", who))["suggestions"]
+        for prefix in ("reed", "hero")
+    }
+    trends = (await origin.ok("GET", "/api/v1/trending/hashtags?limit=100", who))["hashtags"]
+    return {**said, "trend": {tag["tag"]: tag["videoCount"] for tag in trends if tag["tag"].startswith("reed")}}
 
 
 async def pages(origin: Origin, route: str, who: Person | None) -> list[str]:
