@@ -139,7 +139,8 @@ def _popularity(
     watched = counted.rows
     faded = np.exp2(-_idle_s(columns, now_s, watched) / POPULAR_HALF_LIFE_S)
     good = columns.popular[watched] * faded
-    value[watched] += np.log1p(good)
+    recent = np.log1p(good)
+    value[watched] += recent
     chosen = value[allowed]
     if not chosen.size:
         return np.zeros(count, np.float32), np.zeros(count, np.float32)
@@ -148,7 +149,7 @@ def _popularity(
     value /= spread
     welcoming = value.copy()
     as_newcomers = _shared_out(good, np.maximum(columns.newcomers[watched] * faded, 0.0))
-    welcoming[watched] += (np.log1p(as_newcomers) - np.log1p(good)) / spread
+    welcoming[watched] += (np.log1p(as_newcomers) - recent) / spread
     return value, welcoming
 
 
