@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,18 +44,36 @@ class EventSpool:
 
         The bound is checked with the length seen last: it may be passed by the batches under way.
         """
+        await self.check_room()
+        await self.stored(self.send(events))
+
+    async def check_room(self) -> None:
+        """Raises Unavailable when the spool is full."""
+        if not self._full:
+            return
         try:
-            if self._full and await self._valkey.xlen(STREAM) >= self._most_events:
-                raise Unavailable("the spool of watch events is full: send them again later", retry_after_s=30)
-            adds: list[Command] = [("XADD", STREAM, "*", _FIELD, msgspec.json.encode(event)) for event in events]
-            *_, length = await self._send([*adds, ("XLEN", STREAM)])
+            length = await self._valkey.xlen(STREAM)
         except (RedisError, OSError, TimeoutError) as err:
-            raise Unavailable("watch events cannot be stored right now: send them again", retry_after_s=2) from err
+            raise _away() from err
+        if length >= self._most_events:
+            raise Unavailable("the spool of watch events is full: send them again later", retry_after_s=30)
+
+    def send(self, events: Sequence[WatchEvent]) -> Awaitable[list[Any]]:
+        """The middle of `append`: with shared round trips the events leave with the next one, before what is sent
+        later; `stored` tells how that went."""
+        adds: list[Command] = [("XADD", STREAM, "*", _FIELD, msgspec.json.encode(event)) for event in events]
+        commands = [*adds, ("XLEN", STREAM)]
+        return self._trips.send(*commands) if self._trips is not None else self._alone(commands)
+
+    async def stored(self, sent: Awaitable[list[Any]]) -> None:
+        """Raises Unavailable (nothing stored for sure)."""
+        try:
+            *_, length = await sent
+        except (RedisError, OSError, TimeoutError) as err:
+            raise _away() from err
         self._full = length >= self._most_events
 
-    async def _send(self, commands: list[Command]) -> list[Any]:
-        if self._trips is not None:
-            return await self._trips.send(*commands)
+    async def _alone(self, commands: list[Command]) -> list[Any]:
         pipe = self._valkey.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)
@@ -92,3 +110,7 @@ class EventSpool:
             return int(await self._valkey.xlen(STREAM))
         except (RedisError, OSError, TimeoutError):
             return 0
+
+
+def _away() -> Unavailable:
+    return Unavailable("watch events cannot be stored right now: send them again", retry_after_s=2)

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from edge.feed.exposure import ExposureCounts
-from edge.feed.hydrate import WIRE_SOURCE
 from edge.feed.metrics import FeedMetrics
 from edge.feed.ports import Catalogue, Relations, Viewer
 from edge.feed.ranking import Ranking
@@ -161,9 +160,9 @@ class PlaceMaker:
     ) -> ViewerState:
         """`again`: also what the last session showed but was not watched."""
         prefs = record.preferences
-        served = session.served_ids()
-        before = np.array(() if again else session.before, np.int64)
-        seen = np.sort(np.concatenate([record.seen, served, before]))
+        avoided = (record.seen, session.served_ids) if again else (record.seen, session.served_ids, session.before)
+        seen = np.concatenate(avoided)
+        seen.sort()
         blocked = {*relations.blocked, *prefs.hidden_creators}
         if viewer.user_id and viewer.user_id.isdigit():
             blocked.add(int(viewer.user_id))  # nobody is recommended their own videos
@@ -175,13 +174,13 @@ class PlaceMaker:
             hidden_tags=frozenset(map(tag_hash, prefs.hidden_tags)),
             interests=frozenset(map(tag_hash, prefs.interests)),
             region=region_code(viewer.region or self._region),
-            shown_ids=(*session.before[-10:], *served[-10:].tolist())[-10:],
+            shown_ids=(*session.before[-10:].tolist(), *session.served_ids[-10:].tolist())[-10:],
             hour=(self._clock() / 3600) % 24,
         )
 
     def _count(self, taken: tuple[Pick, ...]) -> None:
         for source, count in Counter(pick.source for pick in taken).items():
-            self._metrics.items.labels(WIRE_SOURCE[source]).inc(count)
+            self._metrics.items[source].inc(count)
         trials = [pick.video_id for pick in taken if pick.source is Source.EXPLORE]
         columns = self._catalogue.columns
         columns.granted[columns.rows(trials)] += 1

@@ -7,13 +7,13 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
@@ -38,7 +38,7 @@ from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Learned, Watching
 from foundation.errors import Unavailable
 from foundation.stores.round_trips import RoundTrips
-from foundation.wire.events import WatchEvent, WatchReport
+from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
 from inference.feed.exploration import ExplorationPolicy
 from inference.feed.pools import PoolPolicy, Pools
@@ -232,8 +232,9 @@ class Feed:
             fallback = fallback or not saved
         items = self._renderer.items(picks, position, record.preferences, viewer)
         self._renderer.order_starts(picks)
-        self._metrics.page_s.labels("fallback" if fallback else "full").observe(time.perf_counter() - started)
-        next_cursor = make_cursor(session.id, max(position, len(session.older)) + len(picks))
+        took = self._metrics.fallback_page_s if fallback else self._metrics.full_page_s
+        took.observe(time.perf_counter() - started)
+        next_cursor = make_cursor(session.id, max(position, session.oldest_place) + len(picks))
         return FeedPage(videos=items, next_cursor=next_cursor, is_fallback=fallback)
 
     async def _rank_ahead(self, viewer: Viewer) -> None:
@@ -261,32 +262,27 @@ class Feed:
         events = self._watching.stamped(viewer, reports)
         once = {event.event_id: event for event in events}
         named = [event_id for event_id, event in once.items() if event.report.event_id is not None]
+        spool = self._watching.spool
+        await spool.check_room()
         async with self._lock(viewer.id):
             record = await self._store.load(viewer.id)
             repeated = counted_before(record, named)
             counted = [event for event_id, event in once.items() if event_id not in repeated]
             learned = self._watching.learn(record, counted)
             after = with_counted(learned.record, [name for name in named if name not in repeated])
-            # In this order, so that nothing counts as known that was never stored
-            refused, _ = await asyncio.gather(
-                self._refused(events), self._store.save(viewer.id, after, watched=learned.watched)
-            )
-            if refused is not None:
+            sent = spool.send(events)  # first, so that nothing counts as known that was never stored
+            await self._store.save(viewer.id, after, watched=learned.watched)
+            try:
+                await spool.stored(sent)
+            except Unavailable:
                 await self._store.take_back(viewer.id, record, watched=learned.watched)
-                raise refused
+                raise
         self._count(learned, repeated=len(events) - len(counted))
         return [event.event_id for event in events]
 
-    async def _refused(self, events: Sequence[WatchEvent]) -> Unavailable | None:
-        try:
-            await self._watching.store(events)
-        except Unavailable as err:
-            return err
-        return None
-
     def _count(self, learned: Learned, *, repeated: int) -> None:
-        self._metrics.events.labels("counted").inc(len(learned.outcomes))
-        self._metrics.events.labels("repeated").inc(repeated)
+        self._metrics.counted.inc(len(learned.outcomes))
+        self._metrics.repeated.inc(repeated)
         self._watching.count(learned)
         self._exposures.watched(learned.judged)
         for impression, quantile in learned.judged:

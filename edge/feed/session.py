@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edge.feed.errors import BadCursor
@@ -27,38 +27,37 @@ def _no_ids() -> NDArray[np.int64]:
     return np.zeros(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(msgspec.Struct, frozen=True, kw_only=True):
     id: str
+    served_ids: NDArray[np.int64] = msgspec.field(default_factory=_no_ids)
+    """Everything handed out, in order."""
     served: tuple[Pick, ...] = ()
-    older: NDArray[np.int64] = field(default_factory=_no_ids)
-    """Ids handed out before those in `served`."""
+    """The last of it, as far as it can be asked for again."""
     tail: tuple[Pick, ...] = ()
     events_since: int = 0
     """Watch events since the tail was retrieved."""
     stale: bool = False
     """The tail is to be ranked again before it is used."""
-    before: tuple[int, ...] = ()
-    """What the session before this one handed out: not shown again while there is anything else."""
+    before: NDArray[np.int64] = msgspec.field(default_factory=_no_ids)
+    """Ids that the session before this one handed out: not shown again while there is anything else."""
 
     @property
     def position(self) -> int:
-        return len(self.older) + len(self.served)
+        return len(self.served_ids)
 
-    def served_ids(self) -> NDArray[np.int64]:
-        """Everything handed out, in order."""
-        return np.concatenate([self.older, np.array([pick.video_id for pick in self.served], np.int64)])
+    @property
+    def oldest_place(self) -> int:
+        """The first place that can be asked for again."""
+        return len(self.served_ids) - len(self.served)
 
     def replayed(self, position: int, count: int) -> tuple[Pick, ...]:
         """Places already handed out, from `position` (or from the oldest that is still known)."""
-        start = max(position - len(self.older), 0)
+        start = max(position - self.oldest_place, 0)
         return self.served[start : start + count]
 
     def handed_out(self, picks: tuple[Pick, ...], *, tail: tuple[Pick, ...]) -> Session:
-        served = self.served + picks
-        excess = max(len(served) - MAX_REPLAYED, 0)
-        ageing = np.array([pick.video_id for pick in served[:excess]], np.int64)
-        return replace(self, served=served[excess:], older=np.concatenate([self.older, ageing]), tail=tail)
+        served_ids = np.concatenate([self.served_ids, _ids(picks)])
+        return replace(self, served_ids=served_ids, served=(self.served + picks)[-MAX_REPLAYED:], tail=tail)
 
     def disturbed(self, events: int) -> Session:
         """The taste changed: rank the tail again before use."""
@@ -86,8 +85,9 @@ class Session:
     def followed_by(self, session_id: str) -> Session:
         """A new session that avoids what this one showed last. What this one had not shown yet stands in until its
         own list is retrieved."""
-        before = tuple(pick.video_id for pick in self.served[-200:])
-        return Session(id=session_id, before=before, tail=self.tail, stale=True, events_since=_RETRIEVE)
+        return Session(
+            id=session_id, before=self.served_ids[-_AVOIDED:], tail=self.tail, stale=True, events_since=_RETRIEVE
+        )
 
     def forgotten(self) -> Session:
         """The taste behind the tail is gone, and so is the tail."""
@@ -96,6 +96,12 @@ class Session:
 
 _RETRIEVE = 1_000
 """More events than any list outlives."""
+_AVOIDED = 200
+"""Videos of the last session that the next one avoids."""
+
+
+def _ids(picks: tuple[Pick, ...]) -> NDArray[np.int64]:
+    return np.array([pick.video_id for pick in picks], np.int64)
 
 
 TIE = 0.05
@@ -108,12 +114,12 @@ def cached_first(picks: tuple[Pick, ...], is_cached: Callable[[Pick], bool], *, 
     A pick moves by at most one place, and a place for a new video is never touched.
     """
     order = list(picks)
-    cached = [is_cached(pick) for pick in order[:head]]
     at = 0
-    while at + 1 < len(cached):
+    while at + 1 < min(head, len(order)):
         first, second = order[at], order[at + 1]
         fixed = Source.EXPLORE in (first.source, second.source)
-        if cached[at + 1] and not cached[at] and not fixed and abs(first.score - second.score) < TIE:
+        tie = not fixed and abs(first.score - second.score) < TIE
+        if tie and is_cached(second) and not is_cached(first):
             order[at], order[at + 1] = second, first
             at += 1  # both have moved
         at += 1
@@ -157,10 +163,10 @@ def encode(session: Session) -> bytes:
             3,
             session.id,
             session.served,
-            session.older.astype("<i8").tobytes(),
+            session.served_ids[: session.oldest_place].astype("<i8").tobytes(),
             session.tail,
             session.events_since,
-            np.array(session.before, "<i8").tobytes(),
+            session.before.astype("<i8").tobytes(),
         )
     )
 
@@ -173,12 +179,12 @@ def decode(raw: bytes) -> Session | None:
             return None
         return Session(
             id=stored.id,
+            served_ids=np.concatenate([np.frombuffer(stored.older, "<i8"), _ids(stored.served)]),
             served=stored.served,
-            older=np.frombuffer(stored.older, "<i8"),
             tail=stored.tail,
             events_since=stored.events_since,
             stale=True,
-            before=tuple(np.frombuffer(stored.before, "<i8").tolist()),
+            before=np.frombuffer(stored.before, "<i8"),
         )
     except (msgspec.DecodeError, ValueError):
         return None

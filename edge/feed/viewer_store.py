@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 import xxhash
+from msgspec import field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
@@ -52,11 +54,10 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     """Last 500 liked videos, for the heart on an item before the origin knows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewerRecord:
+class ViewerRecord(msgspec.Struct, frozen=True, kw_only=True):
     taste: Taste
     session: Session | None = None
-    preferences: Preferences = field(default_factory=Preferences)
+    preferences: Preferences = Preferences()
     seen: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Watched videos of the last five weeks, oldest first; may repeat."""
     counted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
+from msgspec.structs import replace
 
 from edge.events.spool import EventSpool
 from edge.feed.impression import Impression, read_token
@@ -56,7 +56,8 @@ class Watching:
     ) -> None:
         """`quantiles` of the model that serves now; `vector` of a row in a named space."""
         self._vector = vector
-        self._spool = spool
+        self.spool = spool
+        """Where reports are made durable."""
         self._columns = columns
         self._quantiles = quantiles
         self._pop_id = pop_id
@@ -68,10 +69,6 @@ class Watching:
             raise BadInput(f"send 1 to {MAX_REPORTS} events at once, not {len(reports)}")
         now_ms = int(self._clock() * 1000)
         return [self._stamped(viewer, report, now_ms) for report in reports]
-
-    async def store(self, events: Sequence[WatchEvent]) -> None:
-        """Raises Unavailable (nothing stored for sure)."""
-        await self._spool.append(events)
 
     def _stamped(self, viewer: Viewer, report: WatchReport, now_ms: int) -> WatchEvent:
         parse_id(report.video_id)
@@ -164,4 +161,4 @@ class Watching:
 def _remember_like(prefs: Preferences, video_id: int, outcome: Outcome) -> Preferences:
     if not outcome.liked or video_id in prefs.liked:
         return prefs
-    return msgspec.structs.replace(prefs, liked=(*prefs.liked, video_id)[-_MAX_LIKED:])
+    return replace(prefs, liked=(*prefs.liked, video_id)[-_MAX_LIKED:])

@@ -7,10 +7,12 @@ adding (`merge`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
 
 import msgspec
 import numpy as np
+from msgspec import field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from inference.errors import NotFinite
@@ -34,8 +36,7 @@ def _no_sums() -> NDArray[np.float32]:
     return np.zeros((SUMS, DIMENSIONS), np.float32)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taste:
+class Taste(msgspec.Struct, frozen=True, kw_only=True):
     """State of one viewer in one vector space. Never changed in place."""
 
     space: str
@@ -84,11 +85,14 @@ def updated(
     """
     sums = taste.sums * (_DECAY * _idle(taste, now_s))
     if vector is not None:
-        if not np.isfinite(vector).all():
+        if not math.isfinite(np.add.reduce(vector)):
             raise NotFinite(f"the vector of video {video_id} is not finite")
-        sums[: len(LIKE_HALF_LIVES)] += outcome.liking * vector
-        sums[len(LIKE_HALF_LIVES) :] += outcome.dislike * vector
-        np.clip(sums, -_FP16_LIMIT, _FP16_LIMIT, out=sums)
+        if outcome.liking:
+            sums[: len(LIKE_HALF_LIVES)] += outcome.liking * vector
+        if outcome.dislike:
+            sums[len(LIKE_HALF_LIVES) :] += outcome.dislike * vector
+        np.minimum(sums, _FP16_LIMIT, out=sums)  # a third of the time of np.clip
+        np.maximum(sums, -_FP16_LIMIT, out=sums)
     liked = outcome.liking > 0
     recent_ids, recent_weights = taste.recent_ids, taste.recent_weights
     if liked:

@@ -7,6 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from edge.events.spool import STREAM
 from edge.feed.ports import Viewer
 from edge.feed.session import Session
 from foundation.errors import Unavailable
@@ -108,19 +109,23 @@ async def test_a_refused_report_leaves_no_trace_and_counts_when_it_comes_again(
     make_world: MakeWorld, ann: Viewer
 ) -> None:
     world = await make_world()
-    spool = world.feed._watching._spool
+    spool = world.feed._watching.spool
     report = WatchReport(video_id="3", watch_duration=20_000, total_duration=20_000, liked=True, event_id="again")
     before = await world.feed._store.load(ann.id)
     most, spool._most_events, spool._full = spool._most_events, 0, True
     with pytest.raises(Unavailable, match="full"):
         await world.feed.record(ann, [report])
+    spool._most_events, spool._full = most, False
+    await world.valkey.set(STREAM, "no stream")  # refused after the taste was saved
+    with pytest.raises(Unavailable, match="stored"):
+        await world.feed.record(ann, [report])
+    await world.valkey.delete(STREAM)
     after = await world.feed._store.load(ann.id)
     row = world.catalogue.columns.row_of[3]
     assert after.taste.events == before.taste.events
     assert after.seen.tolist() == before.seen.tolist()
     assert not after.from_memory
     assert world.catalogue.columns.seen_count[row] == 0
-    spool._most_events, spool._full = most, False
     await world.feed.record(ann, [report])
     await world.feed.record(ann, [report])
     learned = await world.feed._store.load(ann.id)

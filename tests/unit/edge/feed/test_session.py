@@ -30,7 +30,7 @@ def test_places_are_replayed_as_they_were_handed_out(counts: list[int]) -> None:
         assert session.position == len(handed)
         replayed = [p.video_id for p in session.replayed(before, count)]
         assert replayed == handed[before : before + count]
-    assert session.served_ids().tolist() == handed
+    assert session.served_ids.tolist() == handed
     assert len(session.served) <= MAX_REPLAYED
 
 
