@@ -48,7 +48,7 @@ def _joined(context: Context, tell: Callable[[PlatformState], None]) -> bool:
     pid = holder(context.folder.lock)
     if pid is None:
         return False
-    context.out.print(f"popreel already runs on {context.folder.root} (pid {pid})")
+    context.out.print(f"popreel is already up, or coming up, on {context.folder.root} (pid {pid})")
     return _becomes_ready(context, pid, lambda: holder(context.folder.lock) == pid, tell)
 
 

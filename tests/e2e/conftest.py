@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from popreel import web_build
 from popreel.lab.throwaway import ThrowawayPlatform
@@ -26,6 +26,8 @@ FLAGS = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
+PATIENCE_MS = 45_000
+"""For anything the page does by itself; what is right comes at once on any machine that has time for it."""
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
 CREATORS = {
@@ -95,6 +97,7 @@ def catalogue(chromium_path: str | None, request: pytest.FixtureRequest) -> Cata
 async def browser(chromium_path: str | None, tmp_path: Path) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         environ = {**os.environ, "HOME": str(tmp_path)}  # Chromium's settings stay out of the person's home
+        expect.set_options(timeout=PATIENCE_MS)
         running = await playwright.chromium.launch(executable_path=chromium_path, args=list(FLAGS), env=environ)
         yield running
         await running.close()
@@ -104,7 +107,7 @@ async def browser(chromium_path: str | None, tmp_path: Path) -> AsyncIterator[Br
 async def visit(browser: Browser, catalogue: Catalogue) -> AsyncIterator[Visit]:
     """A phone that has never been here. The test fails if a page writes an error to its console."""
     context = await browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")  # type: ignore[arg-type]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     here = Visit(page=page, context=context, url=catalogue.url)
     listen(here)

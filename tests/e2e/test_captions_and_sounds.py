@@ -62,7 +62,7 @@ async def test_a_video_is_made_with_the_sound_of_another_and_with_captions(visit
     sent = json.loads((await asked.value).post_data or "{}")
     assert sent["musicId"] == page.url.rsplit("=", 1)[1]
     assert sent["edits"]["sound"] == {"startMs": 0, "volume": 1, "originalVolume": 0.25}
-    await expect(page.get_by_text("Your video is live")).to_be_visible(timeout=60_000)
+    await expect(page.get_by_text("Your video is live")).to_be_visible(timeout=150_000)
 
     await page.get_by_role("link", name="Watch it").click()
     await wait_until_playing(page)

@@ -82,7 +82,7 @@ async def uploads_and_finds_it_on_the_own_profile(page: Page, username: str) -> 
     post = page.get_by_role("button", name="Post", exact=True)
     await expect(post).to_be_enabled()
     await post.click()
-    await expect(page.get_by_text("Your video is live")).to_be_visible(timeout=60_000)
+    await expect(page.get_by_text("Your video is live")).to_be_visible(timeout=150_000)
     await page.get_by_role("link", name="Profile").click()
     await expect(page.get_by_role("paragraph").filter(has_text=f"@{username}")).to_be_visible()
     await page.get_by_role("link", name=re.compile("A moment in the park")).click()
@@ -132,7 +132,7 @@ async def test_an_upload_goes_on_after_a_reload(visit: Visit) -> None:
     await expect(page.get_by_text("Uploading 100%")).to_be_visible()
     assert len(sent) == 1
     await page.get_by_role("button", name="Post", exact=True).click()
-    await expect(page.get_by_text("Your video is live")).to_be_visible(timeout=60_000)
+    await expect(page.get_by_text("Your video is live")).to_be_visible(timeout=150_000)
 
 
 async def test_a_deleted_account_is_gone(visit: Visit) -> None:

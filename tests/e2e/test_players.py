@@ -19,6 +19,7 @@ from playwright.async_api import Browser, Page
 
 from foundation.http.server import listening
 from popreel.embedded.ports import free_ports
+from tests.e2e.conftest import PATIENCE_MS
 from tests.integration.packager.packaging import Packaged
 from tests.npm_tools import npm_tools
 
@@ -142,7 +143,7 @@ async def stage(browser: Browser, bunny: Packaged) -> AsyncIterator[Stage]:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     async with listening(app, address):
         page = await browser.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE_MS)
         await page.goto(f"http://{address}/")
         yield Stage(page=page, out_dir=bunny.out_dir)
         await page.close()

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-from aiohttp.test_utils import unused_port
 
+from popreel.embedded.ports import free_ports
 from tests.http_client import json_of
 
 SERVICE = """
@@ -78,7 +78,7 @@ async def line_with(process: asyncio.subprocess.Process, word: bytes) -> None:
 
 
 async def test_a_request_under_way_is_finished_before_the_process_ends(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{unused_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     async with running(tmp_path, url.removeprefix("http://")) as process, aiohttp.ClientSession() as session:
         await line_with(process, b"listening")
         async with session.get(f"{url}/readyz") as not_ready:

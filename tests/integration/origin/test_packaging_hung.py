@@ -56,7 +56,7 @@ async def test_a_hung_encoder_is_killed_at_the_deadline_and_given_up_after_three
 ) -> None:
     data = tone_clip(tmp_path / "in.mp4", hertz=440)
     settings = origin_settings(
-        tmp_path, one_server(own_database), valkey_url, object_store, packaging_timeout_s=0.5, job_tries=3
+        tmp_path, one_server(own_database), valkey_url, object_store, packaging_timeout_s=1.5, job_tries=3
     )
     async with running(settings, encoder=package) as origin:
         ada = await origin.person()
@@ -76,7 +76,7 @@ async def test_a_hung_encoder_is_killed_at_the_deadline_and_given_up_after_three
                 )
             finally:
                 await connection.close()
-            return row is not None and row["attempts"] == 3 and "longer than 0.5 s" in row["error"]
+            return row is not None and row["attempts"] == 3 and "longer than 1.5 s" in row["error"]
 
         await origin.eventually(in_the_operators_queue)
         await origin.eventually(lambda: asyncio.to_thread(lambda: not list(settings.scratch_dir.glob("*"))))

@@ -25,7 +25,7 @@ def test_of_two_folders_one_comes_up_and_everybody_in_it_is_served(tmp_path: Pat
                 assert "POPREEL_PORT_BASE=" in result.stderr
         assert lost.popreel("status").returncode == 1
         again = won.popreel("up", "--detach")
-        assert (again.returncode, f"already runs on {won.folder.root}" in again.stdout) == (0, True)
+        assert (again.returncode, f"already up, or coming up, on {won.folder.root}" in again.stdout) == (0, True)
     finally:
         for platform in (mine, theirs):
             assert platform.popreel("down").returncode == 0

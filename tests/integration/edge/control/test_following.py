@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from edge.control.heartbeat import Heartbeat
 from edge.control.keys import RemoteKeys
@@ -18,6 +18,7 @@ from foundation.errors import Unavailable
 from foundation.settings import Secret
 from foundation.tokens.access import SigningKey, generate_pem, jwks
 from foundation.wire.pops import PopHeartbeat
+from popreel.embedded.ports import free_ports
 
 
 @asynccontextmanager
@@ -54,7 +55,7 @@ async def test_keys_are_fetched_once_and_survive_a_restart_without_the_centre(
         found = await asyncio.gather(*(keys.keys(False) for _ in range(10)))
         assert all(key.kid in held for held in found)
         assert len(fetches) == 1
-    restarted = RemoteKeys(url=f"http://127.0.0.1:{unused_port()}/jwks", session=session, kept=kept)
+    restarted = RemoteKeys(url=f"http://127.0.0.1:{free_ports(1)[0]}/jwks", session=session, kept=kept)
     assert key.kid in await restarted.keys(False)
 
 
@@ -71,13 +72,13 @@ async def test_unknown_key_ids_cannot_flood_the_origin(session: aiohttp.ClientSe
 
 
 async def test_without_any_key_the_answer_is_unavailable(session: aiohttp.ClientSession, tmp_path: Path) -> None:
-    keys = RemoteKeys(url=f"http://127.0.0.1:{unused_port()}/jwks", session=session, kept=tmp_path / "none")
+    keys = RemoteKeys(url=f"http://127.0.0.1:{free_ports(1)[0]}/jwks", session=session, kept=tmp_path / "none")
     with pytest.raises(Unavailable):
         await keys.keys(False)
 
 
 async def test_a_follower_goes_on_where_it_was_after_the_centre_was_away(session: aiohttp.ClientSession) -> None:
-    port, asked, applied = unused_port(), asyncio.Queue[int](), list[int]()
+    port, asked, applied = free_ports(1)[0], asyncio.Queue[int](), list[int]()
     both = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
@@ -135,7 +136,7 @@ async def test_a_heartbeat_reports_and_hears_the_operators_wish(session: aiohttp
             observe=observe,
         )
         running = asyncio.create_task(beat.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await heard.get()).purge_seq == 3
             await heard.get()  # the first answer has been read once the second beat arrives
         running.cancel()

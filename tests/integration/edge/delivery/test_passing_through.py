@@ -146,7 +146,7 @@ async def test_expect_continue_is_answered(edge):
     edge.origin.script = lambda asked: Reply(body=asked.body)
     async with edge.client() as client:
         await client.send(b"POST /up HTTP/1.1\r\nHost: e\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await client._reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         await client.send(b"abc")
         assert (await client.read()).body == b"abc"

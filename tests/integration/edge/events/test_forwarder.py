@@ -123,10 +123,10 @@ async def test_an_origin_that_is_away_loses_nothing(valkey: Redis, session: aioh
     assert await spool.length() == 5
     origin.answer = 200
     forwarder.open()
-    await asyncio.wait_for(origin.got.wait(), 5)
+    await asyncio.wait_for(origin.got.wait(), 60)
     await spool.append([event(9)])
     while len(origin.batches) < 2:
-        await asyncio.wait_for(origin.got.wait(), 5)
+        await asyncio.wait_for(origin.got.wait(), 60)
         origin.got.clear()
     await forwarder.close()
     assert [e.event_id for batch in origin.batches for e in batch.events] == ["e0", "e1", "e2", "e3", "e4", "e9"]

@@ -166,7 +166,7 @@ async def test_the_running_feed_raises_the_alarm_by_itself(make_world: MakeWorld
     good = Outcome(quantile=0.9, liking=1.0, dislike=0.0, finished=True, skipped=False)
     for _ in range(60):
         columns.record(columns.row_of[120], good, now_s=NOW_S, watched_before=9)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await world.delivery.ordered.wait()
     assert "/120/" in world.delivery.orders[0].path
     assert world.feed.viral == (120,)

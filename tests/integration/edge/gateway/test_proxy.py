@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 from multidict import CIMultiDict
 
 from edge.gateway.proxy import OriginProxy, end_to_end
 from foundation.http.problem import problems_middleware
 from foundation.settings import Secret
+from popreel.embedded.ports import free_ports
 from tests.http_client import Client, client_of
 
 KEY = Secret("pop-key")
@@ -169,7 +170,7 @@ async def test_what_succeeded_is_told_and_what_failed_is_not(client: Client, see
 async def test_an_origin_that_is_away_is_a_503_that_asks_to_come_back() -> None:
     async with aiohttp.ClientSession() as session:
         proxy = OriginProxy(
-            origin_url=f"http://127.0.0.1:{unused_port()}", pop_id="local-1", service_key=KEY, session=session
+            origin_url=f"http://127.0.0.1:{free_ports(1)[0]}", pop_id="local-1", service_key=KEY, session=session
         )
         async with gateway(proxy) as client:
             answer = await client.get("/api/v1/x")

@@ -124,8 +124,8 @@ async def test_bytes_after_an_answer_poison_the_connection_not_the_cache(edge):
 
 
 async def test_a_slow_origin_is_given_up(open_edge):
-    edge = await open_edge(first_byte_timeout_s=0.05, idle_timeout_s=0.05)
     never = asyncio.Event()
+    edge = await open_edge(idle_timeout_s=0.05)
     edge.origin.script = lambda asked: Reply(headers=FRESH, body=BODY, before_body=never.wait)
     got = await edge.get("/slow-body")
     assert not got.complete
@@ -134,6 +134,7 @@ async def test_a_slow_origin_is_given_up(open_edge):
         await never.wait()
         return Reply()
 
+    edge = await open_edge(first_byte_timeout_s=0.05)
     edge.origin.script = hang
     assert (await edge.get("/slow-head")).status == 504
 
