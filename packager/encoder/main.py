@@ -26,13 +26,15 @@ def main() -> int:
     offline = leave_network()
     tie_to_parent(job.parent_pid)  # again: a change of credentials clears the signal
     # Heavy imports: after the network is gone (that needs a single thread), before the walls (that hide other files).
+    from packager.encoder.assembly import assembly, processor_features
     from packager.encoder.sessions import session_of
     from packager.encoder.verdict import run_session
 
     standing = Standing(outbox)
+    instructions = assembly(processor_features())
     out_dir = Path(job.out_dir)
     outbox.emit(raise_walls(out_dir=out_dir, limits=job.limits, cpu_seconds=job.cpu_seconds, offline=offline))
-    verdict = run_session(session_of(job, emit=standing.emit))
+    verdict = run_session(session_of(job, emit=standing.emit, assembly=instructions))
     if verdict is not None:
         outbox.emit(verdict)
     return 0

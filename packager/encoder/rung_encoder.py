@@ -43,6 +43,8 @@ class RungJob:
     """Made beside the first pictures; fragments wait for it in memory."""
     out_dir: Path
     threads: int
+    assembly: str
+    """x264's `asm`: encoder/assembly.py."""
     grown: Callable[[int, int], None]
 
 
@@ -94,17 +96,18 @@ class RungEncoder:
             self._halt.because(err)
 
     def _encode(self) -> RungLayout:
-        encoder = h264_encoder(self._job.rung, self._job.colour, threads=self._job.threads)
+        job = self._job
+        encoder = h264_encoder(job.rung, job.colour, threads=job.threads, assembly=job.assembly)
         extradata = encoder.extradata
         assert extradata is not None
         self.avcc = avcc(bytes(extradata))
-        assembler = _Assembler(self._job, self.avcc, self._halt)
-        cuts = set(self._job.rung.cuts)
+        assembler = _Assembler(job, self.avcc, self._halt)
+        cuts = set(job.rung.cuts)
         try:
             while (item := self._next()) is not None:
                 index, frame = item
                 frame.pts = index
-                frame.time_base = 1 / self._job.rung.frame_rate
+                frame.time_base = 1 / job.rung.frame_rate
                 # Left as decoded, x264 would copy the source's frame types; forced, every cut is an IDR.
                 frame.pict_type = PictureType.I if index in cuts else PictureType.NONE
                 for packet in encoder.encode(frame):
@@ -124,7 +127,7 @@ class RungEncoder:
                 continue
 
 
-def h264_encoder(rung: Rung, colour: Colour, *, threads: int) -> VideoCodecContext:
+def h264_encoder(rung: Rung, colour: Colour, *, threads: int, assembly: str) -> VideoCodecContext:
     """x264 in capped CRF: quality sets the rate until the ceiling does (VBV). Cuts are forced, scene cuts unused."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, VideoCodecContext)
@@ -147,7 +150,9 @@ def h264_encoder(rung: Rung, colour: Colour, *, threads: int) -> VideoCodecConte
         "forced-idr": "1",
         "a53cc": "0",  # no captions of the source: no playlist declares them, edits and a new rate put them out of step
         "threads": str(threads),
-        "x264-params": f"keyint={keyint + 1}:min-keyint=1:scenecut=0:open-gop=0:rc-lookahead=20:vbv-init=0.6",
+        "x264-params": (
+            f"keyint={keyint + 1}:min-keyint=1:scenecut=0:open-gop=0:rc-lookahead=20:vbv-init=0.6:asm={assembly}"
+        ),
     }
     encoder.open()
     return encoder

@@ -67,6 +67,7 @@ class Session:
         edits: Edits,
         limits: Limits,
         revision: int,
+        assembly: str,
         emit: Emit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,6 +75,7 @@ class Session:
         self._out = out_dir
         self._edits = edits
         self._limits = limits
+        self._assembly = assembly
         self._emit = emit
         self._clock = clock
         self._release = Release(out_dir, revision=revision)
@@ -184,6 +186,7 @@ class Session:
             sound=plan.sound,
             out_dir=self._out,
             threads=threads,
+            assembly=self._assembly,
             grown=lambda size, final: self._emit(FileGrew(name=name, size_bytes=size, final_from=final)),
         )
 

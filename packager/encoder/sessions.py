@@ -11,7 +11,7 @@ from packager.encoder.session import Emit, Session
 from packager.encoder.sound_session import SoundSession
 
 
-def session_of(job: Job, *, emit: Emit) -> Session | SoundSession:
+def session_of(job: Job, *, emit: Emit, assembly: str) -> Session | SoundSession:
     out_dir = Path(job.out_dir)
     match job:
         case ClipJob():
@@ -21,6 +21,7 @@ def session_of(job: Job, *, emit: Emit) -> Session | SoundSession:
                 edits=job.edits,
                 limits=job.limits,
                 revision=job.revision,
+                assembly=assembly,
                 emit=emit,
             )
         case SoundJob():
