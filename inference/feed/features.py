@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inference.feed.columns import FeedColumns
 from inference.feed.layout import Records
-from inference.feed.pools import Pools
+from inference.feed.pools import Pools, look_up
 from inference.feed.sources import Candidates, Source, about, lookup
 from inference.feed.taste import DISLIKE_HALF_LIVES, LIKE_HALF_LIVES
 from inference.feed.viewer import ViewerState, contains
@@ -116,15 +116,14 @@ def _cosines(
 
 def _item(records: Records, pools: Pools, state: ViewerState, rows: NDArray[np.int64], now_s: float) -> list[Column]:
     """Posterior rates at this PoP, shrunk to what an average video has."""
-    known = np.minimum(rows, len(pools.popularity) - 1)
     seen = records["seen_count"]
     weight = seen + _PRIOR
     duration = np.log(np.maximum(records["duration_s"], 1.0))
-    popularity = pools.popularity[known]
+    popularity = look_up(pools.popularity, rows)
     return [
         popularity,
         popularity / (1.0 + state.taste.likes),
-        pools.trend[known],
+        look_up(pools.trend, rows),
         (records["quantile_sum"] + 0.5 * _PRIOR) / weight,
         np.log1p(seen),
         (records["liked_count"] + 0.05 * _PRIOR) / weight,

@@ -6,6 +6,7 @@ Made anew every second or so from the columns (a few vector operations), read by
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +64,20 @@ class Pools:
 
     def allow(self, rows: Rows) -> NDArray[np.bool_]:
         """Which of the rows are allowed; not those that came after these lists."""
-        inside = rows < len(self.allowed)
-        return inside & self.allowed[np.where(inside, rows, 0)] if len(self.allowed) else inside
+        return look_up(self.allowed, rows)
+
+
+Value = TypeVar("Value", bound=np.generic)
+
+
+def look_up(column: NDArray[Value], rows: Rows) -> NDArray[Value]:
+    """(n,) of one of the pools' columns: zero, the average of a z-score, for rows that came after the lists."""
+    inside = rows < len(column)
+    if inside.all():
+        return column[rows]
+    found = np.zeros(len(rows), column.dtype)
+    found[inside] = column[rows[inside]]
+    return found
 
 
 def make_pools(columns: FeedColumns, *, now_s: float, policy: PoolPolicy) -> Pools:

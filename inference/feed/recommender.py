@@ -15,7 +15,7 @@ from inference.feed.diversity import DiversityPolicy, Group, diversify
 from inference.feed.exploration import ExplorationPolicy, choose_trials, places
 from inference.feed.features import NAMES, features
 from inference.feed.model import FeedModel, Weights
-from inference.feed.pools import Pools
+from inference.feed.pools import Pools, look_up
 from inference.feed.row_index import RowIndex
 from inference.feed.sources import Candidates, Source, SourceSizes, candidates, gather, nearest, visible
 from inference.feed.viewer import ViewerState
@@ -161,7 +161,7 @@ class Recommender:
         """(n,) finite. Without any liked video popularity and chosen interests decide: models know nothing yet."""
         weights = self.model.weights
         if query is None:
-            return _cold(x, pools.welcoming[np.minimum(found.rows, len(pools.welcoming) - 1)], weights), False
+            return _cold(x, look_up(pools.welcoming, found.rows), weights), False
         blend = _blend(x, found, state, weights)
         if not weights.ranker:
             return blend, False

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from inference.feed.columns import FeedColumns, NewVideo
+from inference.feed.model import FeedModel
 from inference.feed.outcome import Outcome
 from inference.feed.pools import PoolPolicy, make_pools
+from inference.feed.recommender import Policy, Recommender
+from inference.feed.row_index import RowIndex
+from inference.feed.taste import Taste
+from inference.feed.viewer import ViewerState
 
 NOW_S = 1_790_000_000.0
 GOOD = Outcome(quantile=0.9, liking=1.0, dislike=0.0, finished=True, skipped=False)
@@ -97,6 +102,18 @@ def test_videos_shown_to_be_poor_and_private_and_removed_ones_are_left_out() -> 
     columns.remove(3)
     pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
     assert ids(columns, np.flatnonzero(pools.allowed)) == [4]
+
+
+@pytest.mark.parametrize("known", [0, 3])
+def test_a_followed_video_newer_than_the_lists_is_shown(known: int) -> None:
+    columns = columns_of([5] * known)
+    pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
+    columns.put(NewVideo(video_id=9, creator_id=77, published_s=NOW_S, duration_s=20))
+    viewer = ViewerState(taste=Taste(space="s"), following=np.array([77]))
+    recommender = Recommender(columns, RowIndex(columns), model=FeedModel(name="blend"), policy=Policy())
+    ranked = recommender.recommend(pools, viewer, count=5, now_s=NOW_S, rng=np.random.default_rng(1))
+    assert ranked.picks[0].video_id == 9
+    assert len(ranked.picks) == known + 1
 
 
 def test_an_empty_catalogue_has_empty_lists() -> None:
