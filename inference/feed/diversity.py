@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.feed.deviation import deviations
+
 Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
@@ -58,7 +60,8 @@ def diversify(
         return np.zeros(0, np.int64)
     keep = policy.window - 1
     strength = policy.theta / (1 - policy.theta)
-    bias = (strength * (scores - scores.mean()) / max(float(scores.std()), 1e-6)).astype(np.float32)
+    apart, deviation = deviations(scores)
+    bias = (strength * apart / max(deviation, 1e-6)).astype(np.float32)
     cosines = vectors @ vectors.T  # of a matrix with itself: half the work of any other product
     cosines.flat[:: n + 1] = 0.0
     unit = keep * max(float(cosines.std()), _LEAST_SPREAD)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from inference.errors import ModelError
 from inference.feed.columns import FeedColumns
+from inference.feed.deviation import deviations
 from inference.feed.diversity import DiversityPolicy, Group, diversify
 from inference.feed.exploration import ExplorationPolicy, choose_trials, places
 from inference.feed.features import NAMES, features
@@ -103,7 +104,7 @@ class Recommender:
         """The unseen rest of a session in a new order after the taste changed; trials keep their places' share."""
         rows, source = self._rows_of([pick for pick in tail if pick.source is not Source.EXPLORE])
         found, query = self._found(state, rows, source)
-        found = found.only(visible(state, found.records))
+        found = found.only(np.flatnonzero(visible(state, found.records)))
         return self._order(pools, state, found, query, count=len(tail), now_s=now_s, rng=rng)
 
     def _rows_of(self, picks: Sequence[Pick]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
@@ -256,5 +257,6 @@ def _blend(x: Scores, found: Candidates, state: ViewerState, weights: Weights) -
 def _z(values: Scores) -> Scores:
     if not len(values):
         return values
-    z: Scores = (values - values.mean()) / max(float(values.std()), 1e-6)
+    apart, deviation = deviations(values)
+    z: Scores = apart / max(deviation, 1e-6)
     return z

@@ -21,6 +21,7 @@ EXACT_LIMIT = 20_000
 """Rows that are searched exactly (about 1 ms); more wait for a rebuild."""
 
 Build = Callable[[Matrix], VectorIndex]
+_NO_ROWS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class _Parts:
     """Rows before `start` that the index lacks: searched exactly (only after a restart)."""
     start: int
     """First row of the columns that is searched exactly."""
+
+    def outside(self, rows: Rows) -> Rows:
+        """Rows of the index for those of the columns that have one."""
+        at = self.place[rows[rows < len(self.place)]]
+        return at[at >= 0].astype(np.int64)
 
 
 def _parts(columns: FeedColumns, index: VectorIndex | None, rows: Rows, *, start: int) -> _Parts:
@@ -119,15 +125,15 @@ class RowIndex:
         searches.
         """
         parts = self._parts
-        left_out = without if without is not None else np.zeros(0, np.int64)
-        rows, scores = self._search_block(query, k, parts, allowed, left_out)
+        left_out = without if without is not None else _NO_ROWS
         if parts.index is None or not len(parts.built_rows):
-            return rows, scores
-        at = parts.place[left_out[left_out < len(parts.place)]]
-        outside = at[at >= 0].astype(np.int64)
-        found, found_scores = parts.index.search(query, k, allowed=self._built_mask(parts, allowed), without=outside)
-        if not len(rows):
+            return self._search_block(query, k, parts, allowed, left_out)
+        found, found_scores = parts.index.search(
+            query, k, allowed=self._built_mask(parts, allowed), without=parts.outside(left_out)
+        )
+        if len(allowed) <= parts.start and not len(parts.loose):
             return parts.built_rows[found], found_scores
+        rows, scores = self._search_block(query, k, parts, allowed, left_out)
         return best(
             np.concatenate([rows, parts.built_rows[found]]),
             np.concatenate([scores, found_scores]).astype(np.float32),

@@ -61,8 +61,8 @@ class Candidates:
     source: NDArray[np.int8]
     item_to_item: NDArray[np.float32]
 
-    def only(self, keep: NDArray[np.bool_]) -> Candidates:
-        at = np.flatnonzero(keep)
+    def only(self, at: Rows) -> Candidates:
+        """Those at these positions."""
         return Candidates(
             rows=self.rows[at],
             records=self.records.take(at),
@@ -106,15 +106,19 @@ def gather(
     if not everything:
         limits[Source.POPULAR] = sizes.popular
 
-    def shown(lists: list[Named]) -> Candidates:
+    def look_at(lists: list[Named]) -> _Looked:
         found = candidates(columns, *_first_reason(lists), linked)
-        return found.only(visible(state, found.records, allowed=pools.allow(found.rows)))
+        return found, np.flatnonzero(visible(state, found.records, allowed=pools.allow(found.rows)))
 
-    return _chosen(shown, state, named, limits)
+    return _chosen(look_at, state, named, limits)
+
+
+_Looked = tuple[Candidates, Rows]
+"""Candidates and the positions of those that may be shown."""
 
 
 def _chosen(
-    shown: Callable[[list[Named]], Candidates], state: ViewerState, named: list[Named], limits: dict[Source, int]
+    look_at: Callable[[list[Named]], _Looked], state: ViewerState, named: list[Named], limits: dict[Source, int]
 ) -> Candidates:
     """What may be shown of the named rows, each under its first reason and up to its limit.
 
@@ -123,14 +127,16 @@ def _chosen(
     """
     heads = [(kind, rows[: limits[kind] * 5 // 4] if kind in limits else rows) for kind, rows in named]
     if not state.interests:
-        found = shown(heads)
-        counts = np.bincount(found.source, minlength=len(Source))
+        found, shown = look_at(heads)
+        counts = np.bincount(found.source[shown], minlength=len(Source))
         if all(
             len(head) == len(rows_of) or counts[kind] >= limits[kind]
             for (kind, head), (_, rows_of) in zip(heads, named, strict=True)
         ):
-            return _limit(found, limits)
-    return _limit(_mark_interests(state, shown(named)), limits)
+            return found.only(_limit(found.source, shown, limits))
+    found, shown = look_at(named)
+    found = _mark_interests(state, found)
+    return found.only(_limit(found.source, shown, limits))
 
 
 def visible(state: ViewerState, records: Records, *, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
@@ -198,9 +204,12 @@ def lookup(ids: NDArray[np.int64], scores: NDArray[np.float32], wanted: NDArray[
 
 def _first_reason(named: list[Named]) -> tuple[Rows, NDArray[np.int8]]:
     rows = np.concatenate([rows for _, rows in named])
-    source = np.concatenate([np.full(len(rows), kind, np.int8) for kind, rows in named])
-    _, first = np.unique(rows, return_index=True)
-    first.sort()
+    source = np.repeat(np.array([kind for kind, _ in named], np.int8), [len(rows) for _, rows in named])
+    order = rows.argsort(kind="stable")
+    ascending = rows[order]
+    new = np.ones(len(rows), bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    first = np.sort(order[new])
     return rows[first], source[first]
 
 
@@ -212,11 +221,11 @@ def _mark_interests(state: ViewerState, found: Candidates) -> Candidates:
     return replace(found, source=np.where(told, np.int8(Source.INTEREST), found.source))
 
 
-def _limit(found: Candidates, limits: dict[Source, int]) -> Candidates:
-    """Each source's first rows up to its limit, after filtering: so that a viewer who saw a lot still gets all
-    sources."""
-    keep = np.ones(len(found.rows), bool)
+def _limit(source: NDArray[np.int8], shown: Rows, limits: dict[Source, int]) -> Rows:
+    """Of each source the first of the positions `shown`, up to its limit: counted after filtering, so that a viewer
+    who saw a lot still gets all sources."""
+    kinds = source[shown]
+    keep = np.ones(len(shown), bool)
     for kind, limit in limits.items():
-        mine = np.flatnonzero(found.source == kind)
-        keep[mine[limit:]] = False
-    return found.only(keep)
+        keep[np.flatnonzero(kinds == kind)[limit:]] = False
+    return shown[keep]
