@@ -33,9 +33,11 @@ from redis.asyncio import Redis
 
 from bench._feed_http import NEW_SESSION_EVERY, cycles_over_http
 from bench._feed_world import NOW_S, TemplateCatalogue, fill, make_vectors, resident_mib, vectors_of
+from edge.catalogue.replica import APPLYING_S
 from edge.feed.ports import NoDelivery, NoUserContext, Viewer
 from edge.feed.service import Feed
 from edge.feed.settings import FeedSettings
+from foundation.tasks import TurnShare
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
 from inference.feed.columns import FeedColumns, NewVideo
@@ -243,19 +245,17 @@ async def watch_to_page_ms(feed: Feed) -> dict[str, float]:
 
 
 async def changes_while_serving(feed: Feed, columns: FeedColumns, taught: list[str]) -> dict[str, float]:
-    """Adds applied in pieces of 50 (as the replica does) while 8 viewers are served."""
+    """Adds applied as the replica does, in a share of each turn of the loop, while 8 viewers are served."""
     fresh, applied = make_vectors(20_000, seed=9), 0
     serving = asyncio.create_task(pages_at(feed, viewers=8, seconds=4, taught=taught))
     started = time.perf_counter()
-    for start in range(0, len(fresh), 50):
-        for number in range(start, min(start + 50, len(fresh))):
-            columns.put(
-                NewVideo(
-                    video_id=50_000_000 + number, creator_id=7, published_s=NOW_S, duration_s=20, vector=fresh[number]
-                )
-            )
-            applied += 1
-        await asyncio.sleep(0)
+    share = TurnShare(APPLYING_S)
+    for number, vector in enumerate(fresh):
+        columns.put(
+            NewVideo(video_id=50_000_000 + number, creator_id=7, published_s=NOW_S, duration_s=20, vector=vector)
+        )
+        applied += 1
+        await share.give_way()
         if serving.done():
             break
     rate = applied / (time.perf_counter() - started)

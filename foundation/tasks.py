@@ -1,9 +1,10 @@
-"""Tasks that must go on until they are done, and ending tasks that must end."""
+"""Tasks that must go on until they are done, ending tasks that must end, and long work that leaves the loop free."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from foundation.errors import PopreelError
@@ -41,3 +42,19 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=1)
     await asyncio.gather(*everything, return_exceptions=True)
+
+
+class TurnShare:
+    """Time that a long piece of work may take of each turn of the event loop: what one of its steps costs differs, and
+    a number of them would be too many or too few."""
+
+    def __init__(self, seconds: float, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._end_s = clock() + seconds
+
+    async def give_way(self) -> None:
+        """Between two steps: let everything else go on once the share is used up."""
+        if self._clock() >= self._end_s:
+            await asyncio.sleep(0)
+            self._end_s = self._clock() + self._seconds

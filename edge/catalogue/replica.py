@@ -13,7 +13,7 @@ from pathlib import Path
 from edge.catalogue.journal import CatalogueJournal, Place
 from edge.catalogue.origin_client import CatalogueOrigin
 from foundation.errors import Unavailable
-from foundation.tasks import end_tasks
+from foundation.tasks import TurnShare, end_tasks
 from foundation.wire.catalogue import CatalogueChange, CatalogueItem, SnapshotHead
 from inference.feed.catalogue_row import new_video
 from inference.feed.columns import FeedColumns
@@ -23,6 +23,10 @@ _BATCH = 500
 _WAIT_MS = 20_000
 _DECODED_ITEMS = 4096
 _RECENT_CHANGES = 20_000
+APPLYING_S = 0.0005
+"""Of a turn of the event loop, for changes: some 35 of them."""
+_REPLAYING_S = 0.02
+"""The same at the start, when there are only health checks to hold up."""
 _COMPACT_BYTES = 64 * 1024 * 1024
 """Below this a journal is not worth rewriting."""
 
@@ -73,10 +77,10 @@ class CatalogueReplica:
 
     async def open(self) -> None:
         """Load the journal (about 60 us an item), then follow the origin in a task of its own."""
-        for number, (change, place) in enumerate(self._journal.replay()):
+        share = TurnShare(_REPLAYING_S)
+        for change, place in self._journal.replay():
             self._apply(change, place, replaying=True)
-            if number % _BATCH == 0:
-                await asyncio.sleep(0)  # a million items must not hold up health checks
+            await share.give_way()
         self._task = asyncio.create_task(self._follow(), name="catalogue-replica")
 
     async def close(self) -> None:
@@ -160,12 +164,12 @@ class CatalogueReplica:
         await self._accept((*batch, *gone, end))
 
     async def _accept(self, changes: tuple[CatalogueChange, ...]) -> None:
-        """Journal first, then apply, in pieces that leave the loop free."""
+        """Journal first, then apply, beside the pages that are made meanwhile."""
         places = await asyncio.to_thread(self._journal.append, changes)
-        for number, (change, place) in enumerate(zip(changes, places, strict=True)):
+        share = TurnShare(APPLYING_S)
+        for change, place in zip(changes, places, strict=True):
             self._apply(change, place)
-            if number % 50 == 49:
-                await asyncio.sleep(0)
+            await share.give_way()
         async with self._moved:
             self._moved.notify_all()
 
