@@ -23,6 +23,11 @@ _ALIGNED = 4096
 _DIRECT = getattr(os, "O_DIRECT", 0)
 
 
+_Colours = tuple[int, int]
+"""Matrix and range as a picture names them. Whoever shapes it may set them, for good (at the size it has) or while a
+scaler works: so they are no sign of another kind of picture. The shaper goes by what it was told and what it set."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Segment:
     descriptor: int
@@ -33,10 +38,11 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Slot:
-    """Where one picture lies."""
+    """Where one picture lies, and what is its own beside its pixels."""
 
     segment: _Segment
     offset: int
+    colours: _Colours
 
 
 class Overflow:
@@ -79,7 +85,7 @@ class Overflow:
             self.shut()
             return None
         size = self._like.pack(picture, self._outgoing)
-        slot = self._reserve(size)
+        slot = self._reserve(size, (picture.colorspace, picture.color_range))
         if slot is None:
             return None
         try:
@@ -100,7 +106,9 @@ class Overflow:
                 return None
         except OSError:
             return None
-        return self._like.unpack(self._incoming)
+        picture = self._like.unpack(self._incoming)
+        picture.colorspace, picture.color_range = slot.colours
+        return picture
 
     def release(self, slot: Slot) -> None:
         """The picture is not wanted any more."""
@@ -117,7 +125,7 @@ class Overflow:
                 os.close(segment.descriptor)
             self._segments.clear()
 
-    def _reserve(self, size: int) -> Slot | None:
+    def _reserve(self, size: int, colours: _Colours) -> Slot | None:
         with self._lock:
             if self._shut:
                 return None
@@ -126,7 +134,7 @@ class Overflow:
                 last = self._another(size)
             if last is None:
                 return None
-            slot = Slot(segment=last, offset=last.used)
+            slot = Slot(segment=last, offset=last.used, colours=colours)
             last.used += size
             last.pictures += 1
             return slot
@@ -176,7 +184,7 @@ class _Block:
 
 
 class _Like:
-    """What all pictures of a clip have in common: all but their pixels."""
+    """What all pictures of a clip have in common: all but their pixels and colours."""
 
     def __init__(self, picture: av.VideoFrame, graph: Graph) -> None:
         self._picture = picture
@@ -186,7 +194,7 @@ class _Like:
         self.packed_bytes = -(-used // _ALIGNED) * _ALIGNED
 
     def covers(self, picture: av.VideoFrame) -> bool:
-        """Whether it differs from the others in its pixels alone."""
+        """Whether it differs from the others in its pixels and colours alone."""
         return _kind(picture) == _kind(self._picture) and all(
             own >= line for own, line in zip(_line_sizes(picture), self._lines, strict=True)
         )
@@ -237,7 +245,7 @@ def _like(picture: av.VideoFrame) -> _Like | None:
 
 
 def _kind(picture: av.VideoFrame) -> tuple[object, ...]:
-    return (picture.width, picture.height, picture.format.name, picture.colorspace, picture.color_range)
+    return (picture.width, picture.height, picture.format.name)
 
 
 def _line_sizes(picture: av.VideoFrame) -> list[int]:

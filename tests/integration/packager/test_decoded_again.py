@@ -20,6 +20,7 @@ from packager.encoder.pictures import packets_before, same_picture
 from packager.encoder.scene import Inputs, Scene, build_scene
 from packager.encoder.shape import Shaper
 from packager.encoder.spool import Spool
+from packager.encoder.stills import poster_shaper
 from packager.encoder.upper_lane import upper_pictures
 from packager.limits import Limits
 from tests.integration.packager.making import AAC, make
@@ -156,7 +157,10 @@ def test_what_the_spool_left_out_in_the_middle_is_decoded_and_no_more(scene_of: 
 def test_pictures_that_wait_on_disk_come_out_of_the_scaler_the_same(
     name: str, scene_of: object, tmp_path: Path
 ) -> None:
-    """Not their pixels alone count: the scaler looks at where the chroma lies, at the matrix and at the range."""
+    """Not their pixels alone count: the scaler looks at where the chroma lies, at the matrix and at the range.
+
+    One has been the poster's picture before, as happens to some in the first lane.
+    """
     centre = ("-c:v", "mpeg4", "-pix_fmt", "yuv420p")
     pq = (*KEYED, "-pix_fmt", "yuv420p10le", "-color_trc", "smpte2084", "-color_primaries", "bt2020", "-colorspace")
     options = {"left.mp4": KEYED, "centre.mp4": centre, "pq.mp4": (*pq, "bt2020nc")}[name]
@@ -168,6 +172,7 @@ def test_pictures_that_wait_on_disk_come_out_of_the_scaler_the_same(
     overflow = Overflow(tmp_path, limit_bytes=64 << 20, picture_bytes=scene.picture_bytes)
     spool = Spool(capacity=4, total=30, halt=halt, pace=patient, overflow=overflow)
     spilling = beside("spill", spool.spill, halt)
+    poster_shaper(scene.spec, (scene.width, scene.height)).shape(whole[12])
     for place, picture in enumerate(whole):
         spool.put(place, picture)
     spool.close()

@@ -94,6 +94,20 @@ def test_a_picture_of_another_kind_ends_it(tmp_path: Path) -> None:
     store.close()
 
 
+def test_each_picture_keeps_the_colours_it_names(tmp_path: Path) -> None:
+    """The poster's lane names those of some pictures only, and a scaler sets them while it works."""
+    store = _overflow(tmp_path, pictures=32)
+    slots = []
+    for colours in ((2, 0), (6, 1), (2, 0)):
+        picture = _picture(1)
+        picture.colorspace, picture.color_range = colours
+        slots.append(store.write(picture))
+    read = [store.read(slot) for slot in slots if slot is not None]
+    assert [(back.colorspace, back.color_range) for back in read if back is not None] == [(2, 0), (6, 1), (2, 0)]
+    assert store.room() > 0
+    store.close()
+
+
 @pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EFBIG, errno.EIO, None])
 def test_a_full_or_broken_disk_ends_it(tmp_path: Path, failure: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """`None`: only a part of the picture was written."""
