@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections import OrderedDict
@@ -33,9 +34,18 @@ def make_vectors(count: int, *, seed: int = 0) -> NDArray[np.float32]:
     return made
 
 
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def resident_mib(process_id: int | None = None) -> float:
+    """Of this process, or of another; memory that is shared counts in each."""
+    pages = int(Path(f"/proc/{process_id or 'self'}/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
+
+
+def process_cpu_s(process_id: int | None) -> float:
+    """CPU seconds a process has used, to a hundredth; 0 without one."""
+    if process_id is None:
+        return 0.0
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class TemplateCatalogue:

@@ -32,7 +32,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from bench._feed_http import NEW_SESSION_EVERY, cycles_over_http
-from bench._feed_world import NOW_S, TemplateCatalogue, fill, make_vectors, resident_mib, vectors_of
+from bench._feed_world import NOW_S, TemplateCatalogue, fill, make_vectors, process_cpu_s, resident_mib, vectors_of
 from edge.catalogue.replica import APPLYING_S
 from edge.feed.ports import NoDelivery, NoUserContext, Viewer
 from edge.feed.service import Feed
@@ -41,6 +41,7 @@ from foundation.tasks import TurnShare
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
 from inference.feed.columns import FeedColumns, NewVideo
+from inference.feed.row_index import RowIndex
 from inference.feed.vector_index import ExactIndex, FaissHnswIndex, FaissIvfIndex, VectorIndex, best
 from popreel.embedded.ports import free_ports
 from popreel.embedded.valkey import EmbeddedValkey
@@ -90,6 +91,11 @@ class Load:
 
 def _ms(times: list[float], quantile: float) -> float:
     return round(float(np.quantile(times, quantile)) * 1000, 2)
+
+
+def cpu_s(feed: Feed) -> float:
+    """CPU time of the PoP's process and of its list process, seconds."""
+    return time.process_time() + process_cpu_s(feed.ranking.process_id)
 
 
 class Player:
@@ -154,11 +160,11 @@ async def costs(feed: Feed, *, seconds: float, taught: list[str]) -> dict[str, A
     parts: dict[str, Callable[[int], Awaitable[None]]]
     parts = {"feed_requests_alone": page, "cycles": cycle, "reports_alone": report}
     for name, work in parts.items():
-        done, cpu, started = 0, time.process_time(), time.perf_counter()
+        done, cpu, started = 0, cpu_s(feed), time.perf_counter()
         while time.perf_counter() < started + seconds:
             await work(done % len(players))
             done += 1
-        cpu = time.process_time() - cpu
+        cpu = cpu_s(feed) - cpu
         figures[name] = {"per_cpu_s": round(done / cpu, 1), "cpu_ms": round(cpu / done * 1000, 3)}
     figures["reports_alone"]["events_per_cpu_s"] = round(2 * figures["reports_alone"]["per_cpu_s"], 1)
     return figures
@@ -170,7 +176,7 @@ async def pages_watched(
     """Viewers with think time: each watches for a random time (mean `pause_s`) between a page's report and the next
     page. A page of 20 lasts a person minutes; half a second is an impatient upper bound."""
     rng, load = np.random.default_rng(12), Load()
-    cpu, started = time.process_time(), time.perf_counter()
+    cpu, started = cpu_s(feed), time.perf_counter()
 
     async def use(viewer: Viewer, pauses: NDArray[np.float64]) -> None:
         player = Player(feed, viewer, load)
@@ -182,14 +188,14 @@ async def pages_watched(
 
     most = int(10 * seconds / pause_s) + 10
     await asyncio.gather(*(use(Viewer(id=name), rng.exponential(pause_s, most)) for name in taught[:viewers]))
-    figures = load.figures(wall_s=time.perf_counter() - started, cpu_s=time.process_time() - cpu)
+    figures = load.figures(wall_s=time.perf_counter() - started, cpu_s=cpu_s(feed) - cpu)
     return {"pause_s": pause_s, **figures}
 
 
 async def pages_at(feed: Feed, *, viewers: int, seconds: float, taught: list[str]) -> dict[str, float]:
     """Closed loop: each viewer asks again the moment it is answered. Times are of `Feed.page` and `Feed.record`."""
     load = Load()
-    cpu, started = time.process_time(), time.perf_counter()
+    cpu, started = cpu_s(feed), time.perf_counter()
 
     async def use(viewer: Viewer) -> None:
         player = Player(feed, viewer, load)
@@ -197,21 +203,21 @@ async def pages_at(feed: Feed, *, viewers: int, seconds: float, taught: list[str
             await player.turn()
 
     await asyncio.gather(*(use(Viewer(id=taught[number % len(taught)])) for number in range(viewers)))
-    return load.figures(wall_s=time.perf_counter() - started, cpu_s=time.process_time() - cpu)
+    return load.figures(wall_s=time.perf_counter() - started, cpu_s=cpu_s(feed) - cpu)
 
 
 async def pages_arriving(feed: Feed, *, per_s: float, seconds: float, taught: list[str]) -> dict[str, float]:
     """Open loop: turns of random viewers arrive at random (Poisson) at a rate, however long the answers take."""
     rng, load = np.random.default_rng(8), Load()
     players = [Player(feed, Viewer(id=name), load) for name in taught]
-    cpu, started = time.process_time(), time.perf_counter()
+    cpu, started = cpu_s(feed), time.perf_counter()
     due = started
     async with asyncio.TaskGroup() as turns:
         while due < started + seconds:
             due += float(rng.exponential(1 / per_s))
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             turns.create_task(players[int(rng.integers(len(players)))].turn())
-    figures = load.figures(wall_s=time.perf_counter() - started, cpu_s=time.process_time() - cpu)
+    figures = load.figures(wall_s=time.perf_counter() - started, cpu_s=cpu_s(feed) - cpu)
     return {"arriving_per_s": per_s, **figures}
 
 
@@ -301,7 +307,9 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
     columns = FeedColumns(space="content-1", capacity=options.videos + 30_000)
     before = resident_mib()
     report["columns"] = {"adds_per_s": round(fill(columns, vectors)), "mib": round(resident_mib() - before)}
+    snapshots, index_figures = await asyncio.to_thread(indexed, columns, options.snapshot or folder)
     client, registry = Redis.from_url(valkey.endpoint), CollectorRegistry()
+    started = time.perf_counter()
     feed = await Feed.open(
         FeedSettings(),
         valkey=client,
@@ -313,18 +321,18 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
         region="us-east",
         pop_id="bench",
         registry=registry,
+        index_dir=snapshots,
     )
-    built, report["index"] = await indexed(feed, options.snapshot or folder, options.videos)
-    report["index"] |= judge_index(built, vectors)
+    report["open_s"] = round(time.perf_counter() - started, 2)
     gc.collect()
     gc.freeze()  # as the PoP does when it begins to serve
-    report["resident_mib"] = round(resident_mib())
+    report["resident_mib"] = {"pop": round(resident_mib()), "lists": round(resident_mib(feed.ranking.process_id))}
     taught = await teach(feed, columns, 64)
     await pages_at(feed, viewers=8, seconds=1, taught=taught)
     for viewers in (1, 8, 32):
-        before = registry.get_sample_value("feed_pages_unranked_total") or 0
+        unranked_before = registry.get_sample_value("feed_pages_unranked_total") or 0
         figures = await pages_at(feed, viewers=viewers, seconds=options.seconds, taught=taught)
-        unranked = (registry.get_sample_value("feed_pages_unranked_total") or 0) - before
+        unranked = (registry.get_sample_value("feed_pages_unranked_total") or 0) - unranked_before
         report[f"feed_{viewers}"] = {**figures, "unranked_share": round(unranked / figures["pages"], 2)}
     report["costs"] = await costs(feed, seconds=options.seconds, taught=taught)
     report["watching_8"] = await pages_watched(feed, viewers=8, pause_s=0.5, seconds=3 * options.seconds, taught=taught)
@@ -334,28 +342,31 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
     report["watch_to_page"] = await watch_to_page_ms(feed)
     report["events_per_s"] = await events_per_s(feed, options.seconds / 2)
     report["while_changing"] = await changes_while_serving(feed, columns, taught)
-    if options.hnsw_rows:
-        report["peers"] = peers(vectors, built, options.hnsw_rows)
     await feed.close()
     await client.aclose()
+    built, more = loaded(snapshots, columns.space)
+    report["index"] = {**index_figures, **more, **judge_index(built, vectors)}
+    if options.hnsw_rows:
+        report["peers"] = peers(vectors, built, options.hnsw_rows)
     return report
 
 
-async def indexed(feed: Feed, folder: Path, videos: int) -> tuple[FaissIvfIndex, dict[str, Any]]:
-    """The index built, or loaded when the folder has one of an earlier run; always loaded once for its time."""
-    path, figures = folder / f"index-{videos}", dict[str, Any]()
-    if not path.exists():
+def indexed(columns: FeedColumns, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """A snapshot of the index for the list process to start with, and its figures; kept if the folder has one."""
+    snapshots, figures = folder / f"feed-index-{columns.count}", dict[str, Any]()
+    if not snapshots.exists():
         before, started = resident_mib(), time.perf_counter()
-        await asyncio.to_thread(feed.ranking.index.rebuild)
+        RowIndex(columns, snapshot=snapshots / columns.space).rebuild()
         figures = {"build_s": round(time.perf_counter() - started, 1), "build_mib": round(resident_mib() - before)}
-        built = feed.ranking.index.built
-        assert isinstance(built, FaissIvfIndex)
-        built.save(path)
+    return snapshots, figures
+
+
+def loaded(snapshots: Path, space: str) -> tuple[FaissIvfIndex, dict[str, Any]]:
+    """The index in this process too, to be judged."""
     before, started = resident_mib(), time.perf_counter()
-    loaded = FaissIvfIndex.load(path)
-    figures |= {"load_s": round(time.perf_counter() - started, 2), "mib": round(resident_mib() - before)}
-    feed.ranking.index.adopt(loaded, np.arange(videos))
-    return loaded, {**figures, "lists": loaded.effort[0], "survivors": loaded.effort[1]}
+    index = FaissIvfIndex.load(snapshots / space / "index")
+    figures = {"load_s": round(time.perf_counter() - started, 2), "mib": round(resident_mib() - before)}
+    return index, {**figures, "lists": index.effort[0], "survivors": index.effort[1]}
 
 
 def peers(vectors: NDArray[np.float32], built: FaissIvfIndex, hnsw_rows: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The arms of the running experiment: one recommender each over the same columns, and a guard that stops harm.
+"""The arms of the running experiment: a model each over the same catalogue, and a guard that stops harm.
 
 A canary of a new model is an arm with a small share and a model; raising the share rolls it out. The guard compares
 the watch quantile of every attributed event with control's; an arm that does harm gets no viewers any more, here at
@@ -8,51 +8,60 @@ once and at every PoP once the control plane has heard of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.feed.impression import Impression
-from edge.feed.spaces import Spaces
-from inference.errors import ModelError
-from inference.experiments import CONTROL, Arm, Experiment, RunningMean, does_harm
-from inference.feed.model import FeedModel, load
-from inference.feed.recommender import Policy, Recommender
+from inference.errors import ModelDamaged, ModelError
+from inference.experiments import CONTROL, Experiment, RunningMean, does_harm
+from inference.feed.model import FIRST_MODEL, FeedModel, load
+from inference.feed.space import LearnedSpace
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmTable:
-    """What serves: replaced as a whole, so that a model and its vector space change in one step."""
+    """What serves: replaced as a whole, so that models, their vector spaces and the experiment change in one step."""
 
-    recommenders: dict[str, Recommender]
+    generation: int
+    """Grows with every table; a list is asked for with that of its time."""
+    models: dict[str, FeedModel]
     """By arm; CONTROL is always there."""
+    releases: dict[str, str]
+    """By arm: the name its model was loaded by, "" for the one shipped."""
     experiment: Experiment | None
 
 
 class Arms:
-    """Runs on the event loop. `recommender(arm)` may then be used in a ranking thread."""
+    """Runs on the event loop."""
 
-    def __init__(self, table: ArmTable) -> None:
+    def __init__(self, table: ArmTable, *, content: str) -> None:
+        """`content`: the catalogue's own vector space."""
         self._table = table
+        self._content = content
         self._stopped: dict[str, str] = {}
         self._quality: dict[str, RunningMean] = {}
 
     def swap(self, table: ArmTable) -> None:
         """Serve another table from the next page on. What was counted and stopped of other experiments is forgotten."""
         self._table = table
-        labels = {self.label(arm) for arm in table.recommenders}
+        labels = {self.label(arm) for arm in table.models}
         self._stopped = {label: reason for label, reason in self._stopped.items() if label in labels}
         self._quality = {label: mean for label, mean in self._quality.items() if label in labels}
 
     @property
-    def control(self) -> Recommender:
-        return self._table.recommenders[CONTROL]
+    def table(self) -> ArmTable:
+        return self._table
+
+    @property
+    def control(self) -> FeedModel:
+        return self._table.models[CONTROL]
 
     @property
     def stopped(self) -> frozenset[str]:
-        return frozenset(arm for arm in self._table.recommenders if self.label(arm) in self._stopped)
+        return frozenset(arm for arm in self._table.models if self.label(arm) in self._stopped)
 
     @property
     def stops(self) -> Mapping[str, str]:
@@ -81,19 +90,29 @@ class Arms:
         return arm if self._usable(arm) and self._shadowed(arm) else None
 
     def _usable(self, arm: str) -> bool:
-        return arm in self._table.recommenders and self.label(arm) not in self._stopped
+        return arm in self._table.models and self.label(arm) not in self._stopped
 
     def _shadowed(self, arm: str) -> bool:
         experiment = self._table.experiment
         return experiment is not None and arm != CONTROL and experiment.arms[arm].shadow
 
-    def recommender(self, arm: str) -> Recommender:
+    def model(self, arm: str) -> FeedModel:
         """Control's for an arm that went away since it was assigned."""
-        return self._table.recommenders.get(arm, self.control)
+        return self._table.models.get(arm, self.control)
+
+    @property
+    def learned(self) -> Mapping[str, LearnedSpace]:
+        """The learned spaces of the models that serve, by name."""
+        return {model.space.name: model.space for model in self._table.models.values() if model.space is not None}
 
     def space_of(self, viewer_id: str) -> str:
         """The vector space in which this viewer is served."""
-        return self.recommender(self.arm_of(viewer_id)).columns.space
+        return self.space(self.arm_of(viewer_id))
+
+    def space(self, arm: str) -> str:
+        """The vector space of an arm's model."""
+        learned = self.model(arm).space
+        return learned.name if learned is not None else self._content
 
     def label(self, arm: str) -> str:
         """What an impression logs: "" without an experiment."""
@@ -108,7 +127,7 @@ class Arms:
 
     def stop_labels(self, labels: Iterable[str]) -> None:
         """Stop what another PoP or the centre stopped; labels of other experiments are ignored."""
-        for arm in self._table.recommenders:
+        for arm in self._table.models:
             if self.label(arm) in labels:
                 self.stop(arm, "the control plane stopped it at every PoP")
 
@@ -117,7 +136,7 @@ class Arms:
         if self._table.experiment is None or impression is None:
             return
         name, _, arm = impression.arm.partition("=")
-        if name != self._table.experiment.name or arm not in self._table.recommenders:
+        if name != self._table.experiment.name or arm not in self._table.models:
             return
         own = self._quality.setdefault(impression.arm, RunningMean())
         own.add(quantile)
@@ -126,37 +145,37 @@ class Arms:
             self.stop(arm, f"mean watch quantile {own.mean:.3f} against {control.mean:.3f}")
 
 
-def open_arms(
-    spaces: Spaces,
-    *,
-    model: FeedModel,
-    policy: Policy,
-    experiment: Experiment | None,
-    model_dir: Path | None,
-    on_failure: Callable[[str], None] = lambda arm: None,
+def load_arms(
+    model: str, experiment: Experiment | None, *, model_dir: Path | None, content: str, generation: int
 ) -> ArmTable:
-    """Load the arms' models and open their spaces: seconds at a large catalogue, not on the event loop.
+    """Load control's model by name ("": the one shipped) and the arms', for a catalogue of a content space. Blocking.
 
-    An arm that does not load is left out (its viewers get control) and reported. Raises ModelError for control's.
+    An arm that does not load is left out: its viewers get control. Raises ModelError for control's.
     """
-    recommenders: dict[str, Recommender] = {}
+    models, releases = {CONTROL: _fitting(load_release(model, model_dir), content)}, {CONTROL: model}
     for name, arm in (experiment.arms if experiment is not None else {}).items():
+        release = arm.model or model
         try:
-            arm_model = load(model_dir / arm.model) if arm.model and model_dir is not None else model
-            columns, index = spaces.open(arm_model)
+            known = models[CONTROL] if release == model else _fitting(load_release(release, model_dir), content)
         except ModelError as err:
             _log.error("arm %s has no usable model: %s", name, err.detail, extra={"event": "arm_without_model"})
-            on_failure(name)
             continue
-        recommenders[name] = Recommender(columns, index, model=arm_model, policy=_policy_of(policy, arm))
-    columns, index = spaces.open(model)
-    recommenders[CONTROL] = Recommender(columns, index, model=model, policy=policy)
-    return ArmTable(recommenders=recommenders, experiment=experiment)
+        models[name], releases[name] = known, release
+    return ArmTable(generation=generation, models=models, releases=releases, experiment=experiment)
 
 
-def _policy_of(policy: Policy, arm: Arm) -> Policy:
-    if arm.explore_every is not None:
-        policy = replace(policy, exploration=replace(policy.exploration, every=arm.explore_every))
-    if arm.diversity_theta is not None:
-        policy = replace(policy, diversity=replace(policy.diversity, theta=arm.diversity_theta))
-    return policy
+def _fitting(model: FeedModel, content: str) -> FeedModel:
+    if model.space is not None and model.space.content != content:
+        raise ModelDamaged(
+            f"space {model.space.name} maps vectors of {model.space.content}, this catalogue has {content}"
+        )
+    return model
+
+
+def load_release(name: str, model_dir: Path | None) -> FeedModel:
+    """A release by name, or the one shipped. Blocking. Raises ModelMissing, ModelDamaged."""
+    if name and model_dir is not None:
+        return load(model_dir / name)
+    if (FIRST_MODEL / "model.json").is_file():
+        return load(FIRST_MODEL)
+    return FeedModel(name="none")

@@ -3,6 +3,7 @@ seen."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class PlaceMaker:
         self._clock = clock
         self._region = region
         self._metrics = metrics
+        self._making: dict[str, asyncio.Future[tuple[tuple[Pick, ...], bool]]] = {}
 
     async def extend(
         self,
@@ -76,7 +78,7 @@ class PlaceMaker:
             second, tail = self._take(more, state, need - len(taken))
             taken += second
         if not taken and not session.position:
-            taken, lesser = self._rerun(state, record, need), True
+            taken, lesser = await self._rerun(state, record, need), True
         self._count(taken)
         return session.handed_out(taken, tail=tail), taken, lesser
 
@@ -91,7 +93,7 @@ class PlaceMaker:
             return session, False  # still stale: it is ranked with the next page, or behind this one
         if enough and session.events_since < self._settings.rerank_events:
             try:
-                ranked = self._ranking.rerank(state, session.tail, arm=arm)
+                ranked = await self._ranking.rerank(state, session.tail, arm=arm)
                 return session.with_tail(self._cached_first(ranked.picks), retrieved=False), ranked.degraded
             except Unavailable:
                 return session, True  # the old order is better than none
@@ -111,6 +113,15 @@ class PlaceMaker:
         return cached_first(picks, self._is_cached, head=_CACHE_LOOKS)
 
     async def _generate(self, state: ViewerState, arm: str, viewer: Viewer) -> tuple[tuple[Pick, ...], bool]:
+        """A new list; the one that is being made for this viewer, if one is."""
+        making = self._making.get(viewer.id)
+        if making is None:
+            making = asyncio.ensure_future(self._list(state, arm, viewer))
+            self._making[viewer.id] = making
+            making.add_done_callback(lambda _: self._making.pop(viewer.id, None))
+        return await asyncio.shield(making)
+
+    async def _list(self, state: ViewerState, arm: str, viewer: Viewer) -> tuple[tuple[Pick, ...], bool]:
         try:
             ranked = await self._ranking.recommend(state, count=self._settings.session_items, arm=arm)
         except Unavailable as err:
@@ -150,10 +161,13 @@ class PlaceMaker:
         flags: list[bool] = keep.tolist()
         return flags
 
-    def _rerun(self, state: ViewerState, record: ViewerRecord, need: int) -> tuple[Pick, ...]:
+    async def _rerun(self, state: ViewerState, record: ViewerRecord, need: int) -> tuple[Pick, ...]:
         self._metrics.fallbacks.labels("rerun").inc()
         unseen = replace(state, seen_ids=np.zeros(0, np.int64))
-        return self._ranking.rerun(unseen, frozenset(), count=need, oldest_first=record.seen.tolist())
+        try:
+            return await self._ranking.rerun(unseen, count=need, oldest_first=record.seen.tolist())
+        except Unavailable:
+            return ()
 
     def _state(
         self, viewer: Viewer, record: ViewerRecord, relations: Relations, session: Session, *, again: bool = False

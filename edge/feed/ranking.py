@@ -1,80 +1,79 @@
-"""Runs the recommender, and keeps the shared lists and the index fresh in threads."""
+"""Lists for viewers, wherever they are made, and what a page gets when there are none."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from edge.feed.arms import Arms
+from edge.feed.arms import Arms, ArmTable
 from edge.feed.breaker import CircuitBreaker
+from edge.feed.lists.here import ListsHere
+from edge.feed.lists.maker import CommonLists, MakerPolicy
+from edge.feed.lists.port import Lists
+from edge.feed.lists.process import ListProcess
 from edge.feed.metrics import FeedMetrics
-from edge.feed.spaces import Spaces
+from edge.feed.settings import FeedSettings
+from edge.feed.taste_spaces import TasteSpaces
 from foundation.errors import Unavailable
 from foundation.tasks import end_tasks
 from inference.feed.columns import FeedColumns
-from inference.feed.pools import PoolPolicy, Pools, make_pools
-from inference.feed.recommender import Pick, Ranked, Recommender, Retrieved
-from inference.feed.row_index import EXACT_LIMIT, RowIndex
+from inference.feed.recommender import Pick, Ranked
 from inference.feed.sources import Source, visible
 from inference.feed.viewer import ViewerState
 
 _log = logging.getLogger(__name__)
 _COMPARED = 20
 """Places at the head of two lists that a shadow compares."""
+_NEWEST = 2000
+"""New videos that stand in when a viewer has seen everything popular and ranking is still away."""
+_AGAIN_S = 5.0
+"""Between two starts of a list process that ended."""
 
 
 class Ranking:
-    """Owner of the executors and the upkeep task. Methods run on the event loop; close it."""
+    """Owner of what makes lists and of the upkeep task. Methods run on the event loop; close it."""
 
     def __init__(
         self,
         columns: FeedColumns,
+        settings: FeedSettings,
         *,
-        spaces: Spaces,
         arms: Arms,
-        pool_policy: PoolPolicy,
+        spaces: TasteSpaces,
+        policy: MakerPolicy,
+        model_dir: Path | None,
         clock: Callable[[], float],
-        rng: np.random.Generator,
-        threads: int,
-        timeout_s: float,
-        pools_s: float,
         metrics: FeedMetrics,
     ) -> None:
         self._columns = columns
-        self._spaces = spaces
+        self._settings = settings
         self.arms = arms
-        self._after_upkeep: Callable[[Pools], Awaitable[None]] | None = None
-        self._pool_policy = pool_policy
+        self._spaces = spaces
+        self._policy = policy
+        self._model_dir = model_dir
         self._clock = clock
-        self._rng = rng
-        self._timeout_s = timeout_s
-        self._pools_s = pools_s
         self._metrics = metrics
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rank-exact")
-        self._upkeep_executor = ThreadPoolExecutor(1, thread_name_prefix="rank-upkeep")
+        self._lists: Lists = ListsHere(columns, policy, now_s=clock())
+        self._tried_s = -math.inf
+        self._changing = asyncio.Lock()
+        self._common = CommonLists()
         self._breaker = CircuitBreaker(failures=5, pause_s=2.0, clock=time.monotonic)
-        self._pools = make_pools(columns, now_s=clock(), policy=pool_policy)
-        self._rebuild_executor = ThreadPoolExecutor(1, thread_name_prefix="rank-rebuild")
-        self._rebuilding: asyncio.Future[None] | None = None
-        self._pools_cost_s = 0.0
         self._shadowing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def index(self) -> RowIndex:
-        """Control's."""
-        return self.arms.control.index
-
-    def open(self, *, after_upkeep: Callable[[Pools], Awaitable[None]]) -> None:
-        self._after_upkeep = after_upkeep
-        self._task = asyncio.create_task(self._upkeep(), name="feed-upkeep")
+    async def open(self, *, after_upkeep: Callable[[CommonLists], Awaitable[None]]) -> None:
+        """Lists can be asked for from now on. Raises ModelError."""
+        await self._lists.prepare(self.arms.table)
+        await self._upkeep()
+        self._task = asyncio.create_task(self._keep_up(after_upkeep), name="feed-upkeep")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -82,38 +81,45 @@ class Ranking:
         if self._shadowing is not None:
             self._shadowing.cancel()
             await asyncio.gather(self._shadowing, return_exceptions=True)
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._upkeep_executor.shutdown(wait=False, cancel_futures=True)
-        self._rebuild_executor.shutdown(wait=False, cancel_futures=True)
+        await self._lists.close()
+
+    async def serve(self, table: ArmTable) -> None:
+        """Swap models, spaces and experiment in one step. Raises ModelError, Unavailable: then nothing changed."""
+        async with self._changing:
+            await self._lists.prepare(table)
+            self.arms.swap(table)
+            await self._lists.keep(table.generation)
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the list process, if there is one."""
+        return self._lists.process_id if isinstance(self._lists, ListProcess) else None
+
+    @property
+    def apart(self) -> bool:
+        """Are lists made in a process of their own, so that making one holds up nobody?"""
+        return self.process_id is not None
+
+    def crowded(self, pages: int) -> bool:
+        """Is more asked for than can be ranked? `pages` are being made now."""
+        waiting = self._lists.waiting
+        most = self._settings.pages_ranked
+        return pages > most if waiting is None else waiting >= most
 
     async def recommend(self, state: ViewerState, *, count: int, arm: str) -> Ranked:
         """A new list of one arm. Raises Unavailable when ranking fails, is late, or failed several times a moment
         ago."""
-        now_s, recommender = self._clock(), self.arms.recommender(arm)
-        state = self._in_space(state, recommender)
+        state, table = self._in_space(state, arm), self.arms.table
         with self._guarded():
-            pools, retrieved = await self._retrieve(recommender, state, now_s)
-            return recommender.recommend(pools, state, count=count, now_s=now_s, rng=self._rng, retrieved=retrieved)
+            return await self._lists.recommend(
+                state, arm=arm, generation=table.generation, count=count, now_s=self._clock()
+            )
 
-    async def _retrieve(self, recommender: Recommender, state: ViewerState, now_s: float) -> tuple[Pools, Retrieved]:
-        """Here and now with an index: under a millisecond, and a thread would wait longer for the interpreter (0309).
-        Without one a search is exact, tens of milliseconds: a thread's. Raises TimeoutError."""
-
-        def search() -> tuple[Pools, Retrieved]:
-            pools = self._pools_for(now_s)
-            return pools, recommender.retrieve(pools, state)
-
-        if recommender.index.waiting <= EXACT_LIMIT:
-            return search()
-        async with asyncio.timeout(self._timeout_s):
-            return await asyncio.get_running_loop().run_in_executor(self._executor, search)
-
-    def rerank(self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str) -> Ranked:
+    async def rerank(self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str) -> Ranked:
         """The tail in a new order. Raises Unavailable as `recommend`."""
-        now_s, recommender = self._clock(), self.arms.recommender(arm)
-        state = self._in_space(state, recommender)
+        state, table = self._in_space(state, arm), self.arms.table
         with self._guarded():
-            return recommender.rerank(self._pools, state, tail, now_s=now_s, rng=self._rng)
+            return await self._lists.rerank(state, tail, arm=arm, generation=table.generation, now_s=self._clock())
 
     def shadow(self, state: ViewerState, served: tuple[Pick, ...], *, arm: str) -> None:
         """Make the arm's list beside the one served and measure how alike they are. One at a time; never waited for."""
@@ -121,12 +127,10 @@ class Ranking:
             self._shadowing = asyncio.create_task(self._compare(state, served, arm), name="feed-shadow")
 
     async def _compare(self, state: ViewerState, served: tuple[Pick, ...], arm: str) -> None:
-        now_s, recommender = self._clock(), self.arms.recommender(arm)
-        state, rng = self._in_space(state, recommender), self._rng.spawn(1)[0]  # a generator is one thread's
+        state, table = self._in_space(state, arm), self.arms.table
         try:
-            ranked = await asyncio.get_running_loop().run_in_executor(
-                self._upkeep_executor,
-                lambda: recommender.recommend(self._pools_for(now_s), state, count=len(served), now_s=now_s, rng=rng),
+            ranked = await self._lists.recommend(
+                state, arm=arm, generation=table.generation, count=len(served), now_s=self._clock()
             )
         except Exception:
             _log.exception("a shadowed arm failed", extra={"event": "shadow_failed", "arm": arm})
@@ -138,40 +142,31 @@ class Ranking:
         common = head & {pick.video_id for pick in ranked.picks[:_COMPARED]}
         self._metrics.shadow_overlap.observe(len(common) / max(len(head), 1))
 
-    def _in_space(self, state: ViewerState, recommender: Recommender) -> ViewerState:
+    def _in_space(self, state: ViewerState, arm: str) -> ViewerState:
         """The model may have been swapped since the state was loaded, or be a shadow of another space."""
-        space = recommender.columns.space
+        space = self.arms.space(arm)
         if state.taste.space == space:
             return state
         return replace(state, taste=self._spaces.taste_in(space, state.taste))
 
     def popular(self, state: ViewerState, *, count: int) -> tuple[Pick, ...]:
-        """Trending and popular videos in turn without any model: the fallback. Well under a millisecond."""
-        pools = self._pools
-        rows = np.concatenate([pools.trending[:count], pools.popular])
-        _, first = np.unique(rows, return_index=True)
-        rows = rows[np.sort(first)]
+        """Trending, popular and then the newest videos without any model: the fallback. Well under a millisecond."""
+        trending, end = self._common.trending[:count], self._columns.count
+        newest = range(end - 1, max(end - _NEWEST, 0) - 1, -1)
+        rows = np.array([*dict.fromkeys([*trending, *self._common.popular, *newest])], np.int64)
         rows = rows[visible(state, self._columns.take(rows))][:count]
-        trending = set(pools.trending[:count].tolist())
+        first, popular = set(trending), set(self._common.popular)
         return tuple(
-            Pick(
-                video_id=int(self._columns.video_id[row]),
-                source=Source.TRENDING if row in trending else Source.POPULAR,
-                score=0.0,
-            )
-            for row in rows.tolist()
+            Pick(video_id=video_id, source=_fallback_source(row, first, popular), score=0.0)
+            for row, video_id in zip(rows.tolist(), self._columns.video_id[rows].tolist(), strict=True)
         )
 
-    def rerun(
-        self, state: ViewerState, served: frozenset[int], *, count: int, oldest_first: list[int]
-    ) -> tuple[Pick, ...]:
-        """Videos already seen, the longest ago first, when nothing else is left. `state` must not exclude seen ones."""
-        rows = np.flatnonzero(self._pools_for(self._clock()).allowed)
-        rows = rows[visible(state, self._columns.take(rows))]
-        last_seen = {video_id: number for number, video_id in enumerate(oldest_first)}
-        ids = [v for v in self._columns.video_id[rows].tolist() if v not in served]
-        ids.sort(key=lambda video_id: last_seen.get(video_id, -1))
-        return tuple(Pick(video_id=video_id, source=Source.RERUN, score=0.0) for video_id in ids[:count])
+    async def rerun(self, state: ViewerState, *, count: int, oldest_first: list[int]) -> tuple[Pick, ...]:
+        """Videos already seen, the longest ago first, when nothing else is left. `state` must not exclude seen ones.
+        Raises Unavailable."""
+        with self._guarded():
+            ids = await self._lists.rerun(state, count=count, oldest_first=oldest_first, now_s=self._clock())
+        return tuple(Pick(video_id=video_id, source=Source.RERUN, score=0.0) for video_id in ids)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -183,49 +178,63 @@ class Ranking:
         except TimeoutError as err:
             self._breaker.failed()
             raise Unavailable("ranking was late") from err
+        except Unavailable:
+            self._breaker.failed()
+            raise
         except Exception as err:
             self._breaker.failed()
             _log.exception("ranking failed", extra={"event": "ranking_failed"})
             raise Unavailable("ranking failed") from err
         self._breaker.succeeded()
 
-    def _pools_for(self, now_s: float) -> Pools:
-        """Shared lists; made on the spot when the catalogue changed and is small enough for that to be cheap."""
-        pools = self._pools
-        if pools.version != self._columns.version and self._columns.count <= EXACT_LIMIT:
-            pools = make_pools(self._columns, now_s=now_s, policy=self._pool_policy)
-            self._pools = pools
-        return pools
-
-    async def _upkeep(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _keep_up(self, after_upkeep: Callable[[CommonLists], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(max(self._pools_s, 20 * self._pools_cost_s))  # at most a twentieth of a core
+            await asyncio.sleep(max(self._settings.pools_s, 20 * self._common.cost_s))  # at most a twentieth of a core
             try:
-                due = await loop.run_in_executor(self._upkeep_executor, self._refresh)
-                if due is not None and (self._rebuilding is None or self._rebuilding.done()):
-                    self._rebuilding = loop.run_in_executor(self._rebuild_executor, self._rebuild, due)
-                if self._after_upkeep is not None:
-                    await self._after_upkeep(self._pools)
+                await self._upkeep()
+                await after_upkeep(self._common)
             except Exception:
                 _log.exception("the shared lists could not be made", extra={"event": "upkeep_failed"})
 
-    def _rebuild(self, index: RowIndex) -> None:
-        """Minutes at a million videos; the old index and the exact block serve meanwhile."""
-        try:
-            index.rebuild()
-        except Exception:
-            _log.exception("the index could not be rebuilt", extra={"event": "rebuild_failed"})
+    async def _upkeep(self) -> None:
+        if self._process_is_due():
+            try:
+                await self._start_process()
+            except Unavailable as err:
+                _log.error("%s", err.detail, extra={"event": "list_process_failed"})
+        if self._lists.alive:
+            self._common = await self._lists.refresh(now_s=self._clock())
+            self._metrics.pools_s.set(self._common.cost_s)
+            self._metrics.waiting_rows.set(self._common.waiting_rows)
 
-    def _refresh(self) -> RowIndex | None:
-        """Make the shared lists; the index that is to be rebuilt, if any."""
-        started = time.perf_counter()
-        pools = make_pools(self._columns, now_s=self._clock(), policy=self._pool_policy)
-        indexes = self._spaces.indexes()
-        for index in indexes:
-            index.prepare(pools.allowed)
-        self._pools = pools
-        self._pools_cost_s = time.perf_counter() - started
-        self._metrics.pools_s.set(self._pools_cost_s)
-        self._metrics.waiting_rows.set(self.index.waiting)
-        return next((index for index in indexes if index.needs_rebuild()), None)
+    def _process_is_due(self) -> bool:
+        large = self._columns.count >= self._settings.list_process_from
+        served = self._lists.alive and not isinstance(self._lists, ListsHere)
+        return large and not served and time.monotonic() > self._tried_s + _AGAIN_S
+
+    async def _start_process(self) -> None:
+        """Until the new one can make lists they are made as before; after the end of another, not at all."""
+        self._tried_s = time.monotonic()
+        if not self._lists.alive:
+            _log.error("the list process ended: starting another", extra={"event": "list_process_ended"})
+        process = await ListProcess.start(
+            self._columns,
+            self._policy,
+            model_dir=self._model_dir,
+            now_s=self._clock(),
+            timeout_s=self._settings.rank_timeout_s,
+        )
+        async with self._changing:
+            try:
+                await process.prepare(self.arms.table)
+            except BaseException:
+                await process.close()
+                raise
+            before, self._lists = self._lists, process
+        await before.close()
+
+
+def _fallback_source(row: int, trending: set[int], popular: set[int]) -> Source:
+    if row in trending:
+        return Source.TRENDING
+    return Source.POPULAR if row in popular else Source.FRESH

@@ -56,7 +56,7 @@ class PageRenderer:
         """Without what was deleted since it was handed out; a replayed page is then shorter."""
         liked, now_ms = frozenset(prefs.liked), int(self._clock() * 1000)
         arm = self._arms.arm_of(viewer.id)
-        model, label = self._arms.recommender(arm).model.name, self._arms.label(arm)
+        model, label = self._arms.model(arm).name, self._arms.label(arm)
         items: list[FeedItem] = []
         for place, pick in enumerate(picks, start=position):
             ready = self._ready(pick.video_id)

@@ -133,7 +133,7 @@ class ModelRollout:
 def arms_for_heartbeat(arms: Arms) -> dict[str, Any]:
     """Fields of PopHeartbeat."""
     return {
-        "model": arms.control.model.name,
+        "model": arms.control.name,
         "arms": {
             label: ArmTally(events=mean.count, mean=mean.mean, squares=mean.squares)
             for label, mean in arms.tallies.items()

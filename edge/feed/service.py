@@ -19,20 +19,21 @@ from redis.asyncio import Redis
 
 from edge.events.spool import EventSpool
 from edge.feed.ahead import RankAhead
-from edge.feed.arms import Arms, open_arms
+from edge.feed.arms import Arms, load_arms
 from edge.feed.exposure import ExposureCounts, ExposureReceipt
 from edge.feed.following import following_page
 from edge.feed.history import NoHistory, ViewerHistory
+from edge.feed.lists.maker import CommonLists, MakerPolicy
 from edge.feed.metrics import FeedMetrics
-from edge.feed.model_switch import ModelSwitch, load_model
+from edge.feed.model_switch import ModelSwitch
 from edge.feed.places import PlaceMaker
 from edge.feed.ports import NO_RELATIONS, Catalogue, DeliveryPort, Relations, UserContext, Viewer
 from edge.feed.ranking import Ranking
 from edge.feed.rendering import PageRenderer
 from edge.feed.session import Session, make_cursor, read_cursor
 from edge.feed.settings import FeedSettings
-from edge.feed.spaces import Spaces
 from edge.feed.statistics_store import StatisticsStore
+from edge.feed.taste_spaces import TasteSpaces
 from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore, counted_before, with_counted
 from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Learned, Watching
@@ -41,13 +42,15 @@ from foundation.stores.round_trips import RoundTrips
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
 from inference.feed.exploration import ExplorationPolicy
-from inference.feed.pools import PoolPolicy, Pools
+from inference.feed.pools import PoolPolicy
 from inference.feed.recommender import Policy
 from inference.feed.taste import Taste
 
 _log = logging.getLogger(__name__)
+_MOST_AHEAD = 64
+"""Viewers who wait for a list behind their page."""
 _AHEAD_PAGES = 2
-"""A stale tail that lasts for no more pages is ranked before the next one asks."""
+"""Where lists are made on the event loop: a stale tail that lasts for no more pages is ranked before the next asks."""
 
 
 class Feed:
@@ -109,7 +112,7 @@ class Feed:
         self._metrics = metrics
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_progress = _InProgress()
-        self._ahead = RankAhead(self._rank_ahead, most_waiting=settings.pages_ranked)
+        self._ahead = RankAhead(self._rank_ahead, at_once=settings.pages_ranked, most_waiting=_MOST_AHEAD)
 
     @classmethod
     async def open(
@@ -134,17 +137,12 @@ class Feed:
         Raises ModelMissing, ModelDamaged.
         """
         metrics = FeedMetrics(registry or CollectorRegistry())
-        model = await asyncio.to_thread(load_model, settings.model, model_dir)
-        spaces = Spaces(catalogue.columns, snapshots=index_dir)
-        await asyncio.to_thread(spaces.restore)
-        policy = Policy(exploration=ExplorationPolicy(every=settings.explore_every))
-        arms = Arms(
-            await asyncio.to_thread(
-                lambda: open_arms(
-                    spaces, model=model, policy=policy, experiment=settings.experiment, model_dir=model_dir
-                )
-            )
+        content = catalogue.columns.space
+        table = await asyncio.to_thread(
+            load_arms, settings.model, settings.experiment, model_dir=model_dir, content=content, generation=1
         )
+        arms = Arms(table, content=content)
+        spaces = TasteSpaces(catalogue.columns, arms)
         trips = RoundTrips(valkey)
         store = ViewerStore(
             trips,
@@ -157,20 +155,23 @@ class Feed:
         )
         ranking = Ranking(
             catalogue.columns,
-            spaces=spaces,
+            settings,
             arms=arms,
-            pool_policy=PoolPolicy(exploration_quota=settings.exploration_quota),
+            spaces=spaces,
+            policy=MakerPolicy(
+                pools=PoolPolicy(exploration_quota=settings.exploration_quota),
+                lists=Policy(exploration=ExplorationPolicy(every=settings.explore_every)),
+                seed=int(rng.integers(2**63)),
+                snapshots=index_dir,
+            ),
+            model_dir=model_dir,
             clock=clock,
-            rng=rng,
-            threads=settings.rank_threads,
-            timeout_s=settings.rank_timeout_s,
-            pools_s=settings.pools_s,
             metrics=metrics,
         )
         watching = Watching(
             spool=EventSpool(valkey, trips=trips),
             columns=catalogue.columns,
-            quantiles=lambda: arms.control.model.quantiles,
+            quantiles=lambda: arms.control.quantiles,
             vector=spaces.vector,
             pop_id=pop_id,
             clock=clock,
@@ -190,10 +191,10 @@ class Feed:
             trips=trips,
             statistics=StatisticsStore(valkey),
             history=history or NoHistory(),
-            models=ModelSwitch(arms, spaces, policy=policy, model_dir=model_dir),
+            models=ModelSwitch(ranking, content=content, model_dir=model_dir),
         )
         await feed._statistics.restore(catalogue.columns)
-        ranking.open(after_upkeep=feed._upkeep)
+        await ranking.open(after_upkeep=feed._upkeep)
         return feed
 
     async def close(self) -> None:
@@ -220,13 +221,13 @@ class Feed:
             fallback = record.from_memory
             with self._in_progress as pages:
                 if len(picks) < count:
-                    crowded = pages > self._settings.pages_ranked
+                    crowded = self._ahead.busy or self.ranking.crowded(pages)
                     session, fresh, lesser = await self._places.extend(
                         viewer, record, relations, session, count - len(picks), crowded=crowded
                     )
                     picks += fresh
                     fallback = fallback or lesser
-                    if session.stale and len(session.tail) <= _AHEAD_PAGES * count:
+                    if session.stale and (self.ranking.apart or len(session.tail) <= _AHEAD_PAGES * count):
                         self._ahead.ask(viewer)
                 saved = await self._store.save(viewer.id, replace(record, session=session))
             fallback = fallback or not saved
@@ -345,9 +346,9 @@ class Feed:
             after = replace(record, preferences=change(record.preferences), session=session)
             await self._store.save(viewer.id, after)
 
-    async def _upkeep(self, pools: Pools) -> None:
+    async def _upkeep(self, common: CommonLists) -> None:
         """After the shared lists were made: viral alarms warm the cache; now and then statistics are written."""
-        alarms = self._viral.look(self._catalogue.columns, pools, now_s=self._clock())
+        alarms = self._viral.look(self._catalogue.columns, common.suspects)
         if alarms:
             self._metrics.viral.inc(len(alarms))
             self._warm([alarm.video_id for alarm in alarms])

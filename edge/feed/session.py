@@ -40,6 +40,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The tail is to be ranked again before it is used."""
     before: NDArray[np.int64] = msgspec.field(default_factory=_no_ids)
     """Ids that the session before this one handed out: not shown again while there is anything else."""
+    lists: int = 0
+    """Lists this viewer's sessions have had since they are in memory."""
 
     @property
     def position(self) -> int:
@@ -70,28 +72,35 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return self.served is other.served and self.tail is other.tail and self.before is other.before
 
     def with_tail(self, tail: tuple[Pick, ...], *, retrieved: bool) -> Session:
-        return replace(self, tail=tail, stale=False, events_since=0 if retrieved else self.events_since)
+        if not retrieved:
+            return replace(self, tail=tail, stale=False)
+        return replace(self, tail=tail, stale=False, events_since=0, lists=self.lists + 1)
 
     def continues(self, earlier: Session) -> bool:
-        """Is it the same session, and has no list been retrieved since?"""
-        return self.id == earlier.id and self.events_since >= earlier.events_since
+        """Is it the same session or one after it, and has no list been retrieved since?"""
+        return self.lists == earlier.lists
 
     def with_tail_of(self, ranked: Session, tail: tuple[Pick, ...]) -> Session:
         """This session with a tail that was retrieved for an earlier state of it: what happened since is still to be
         ranked in. What was handed out since may be in it, and is passed over when places are taken."""
         since = self.events_since - ranked.events_since
-        return replace(self, tail=tail, stale=since > 0, events_since=since)
+        return replace(self, tail=tail, stale=since > 0, events_since=since, lists=self.lists + 1)
 
     def followed_by(self, session_id: str) -> Session:
         """A new session that avoids what this one showed last. What this one had not shown yet stands in until its
         own list is retrieved."""
         return Session(
-            id=session_id, before=self.served_ids[-_AVOIDED:], tail=self.tail, stale=True, events_since=_RETRIEVE
+            id=session_id,
+            before=self.served_ids[-_AVOIDED:],
+            tail=self.tail,
+            stale=True,
+            events_since=_RETRIEVE,
+            lists=self.lists,
         )
 
     def forgotten(self) -> Session:
         """The taste behind the tail is gone, and so is the tail."""
-        return replace(self, tail=())
+        return replace(self, tail=(), lists=self.lists + 1)
 
 
 _RETRIEVE = 1_000

@@ -25,16 +25,22 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
         int, Meta(ge=20, le=500, description="Ranked videos kept per session. More costs memory, saves generations.")
     ] = 100
     session_s: Annotated[float, Meta(ge=60, description="Seconds without a request that end a session.")] = 1800.0
-    rank_threads: Annotated[
-        int, Meta(ge=1, le=64, description="Threads for the exact searches that are made until an index is built.")
-    ] = 1
+    list_process_from: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=20_000,
+            description="Videos from which lists are made in a process of their own; with fewer each takes under a "
+            "millisecond of the PoP's.",
+        ),
+    ] = 20_000
     pages_ranked: Annotated[
         int,
         Meta(
             ge=1,
             le=1000,
-            description="Pages being made at once up to which each is ranked again after a report; any more continue "
-            "in the order that stands.",
+            description="Pages that wait for a list at once, each ranked again after a report; any more continue in "
+            "the order that stands.",
         ),
     ] = 2
     rank_timeout_s: Annotated[
@@ -42,7 +48,7 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=10,
-            description="Seconds an exact search may take until a page is served from popular videos instead.",
+            description="Seconds a list may take until a page is served from popular videos instead.",
         ),
     ] = 0.5
     rerank_events: Annotated[

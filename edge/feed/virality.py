@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +24,15 @@ _BURST = np.log(3.0)
 _CALM = np.log(1.3)
 _LEAST_FAST = 15.0
 """Good watches in the decayed 5-minute counter: about 25 in five minutes."""
+_SUSPECT_FAST = _LEAST_FAST / 3
 _PER_HOUR = 10_000.0
 _TOLD, _REMEMBERED = 50, 10_000
 _RATE_OF_SLOW = float(np.log(2)) * 3600 / SLOW_HALF_LIFE_S
 """Good watches an hour for each one in the decayed 2-hour counter, in a steady state."""
+
+
+Suspect = tuple[int, float, float, float]
+"""A row that could alarm: row, log ratio of the fast to the slow rate, good watches in five minutes and an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,32 +62,31 @@ class ViralWatch:
             self._heard.popitem(last=False)
         return fresh
 
-    def look(self, columns: FeedColumns, pools: Pools, *, now_s: float) -> list[Alarm]:
-        """New alarms. Looks closely at videos with counters so high that they could alarm before any decay: about 1 ms
-        for a million videos."""
-        count = len(pools.trend)
-        counted = (columns.fast[:count] > _LEAST_FAST) | (columns.slow[:count] > _PER_HOUR / _RATE_OF_SLOW)
-        rows = np.flatnonzero(counted & pools.allowed)
-        elapsed = np.maximum(now_s - columns.counted_s[rows], 0.0)
-        fast = columns.fast[rows] * np.exp2(-elapsed / FAST_HALF_LIFE_S)
-        rates = columns.slow[rows] * np.exp2(-elapsed / SLOW_HALF_LIFE_S) * _RATE_OF_SLOW
-        hot = ((pools.trend[rows] > _BURST) & (fast > _LEAST_FAST)) | (rates > _PER_HOUR)
-        alarms = []
-        for row, per_hour in zip(rows[hot].tolist(), rates[hot].tolist(), strict=True):
+    def look(self, columns: FeedColumns, suspects: Sequence[Suspect]) -> list[Alarm]:
+        """New alarms among those who could; who is neither hot nor rising any more has calmed down."""
+        alarms, going = [], set[int]()
+        for row, trend, fast, per_hour in suspects:
             video_id = int(columns.video_id[row])
-            if video_id not in self._raised:
-                self._raised.add(video_id)
-                ratio = float(np.exp(pools.trend[row]))
+            hot = (trend > _BURST and fast > _LEAST_FAST) or per_hour > _PER_HOUR
+            if hot and video_id not in self._raised:
+                ratio = float(np.exp(trend))
                 alarms.append(Alarm(video_id=video_id, ratio=ratio, per_hour=per_hour))
                 _log.info("a video goes viral", extra={"event": "viral", "video": video_id, "ratio": round(ratio, 1)})
-        self._forget_calm(columns, pools)
+            if hot or (trend >= _CALM and video_id in self._raised):
+                going.add(video_id)
+        self._raised = going
         return alarms
 
-    def _forget_calm(self, columns: FeedColumns, pools: Pools) -> None:
-        for video_id in list(self._raised):
-            row = columns.row_of.get(video_id)
-            if row is None or (row < len(pools.trend) and pools.trend[row] < _CALM):
-                self._raised.discard(video_id)
+
+def suspects(columns: FeedColumns, pools: Pools, *, now_s: float) -> list[Suspect]:
+    """Videos whose counters are so high that they could alarm, or could still be going. About 1 ms for a million."""
+    count = len(pools.trend)
+    counted = (columns.fast[:count] > _SUSPECT_FAST) | (columns.slow[:count] > _PER_HOUR / _RATE_OF_SLOW)
+    rows = np.flatnonzero(counted & pools.allowed)
+    elapsed = np.maximum(now_s - columns.counted_s[rows], 0.0)
+    fast = columns.fast[rows] * np.exp2(-elapsed / FAST_HALF_LIFE_S)
+    per_hour = columns.slow[rows] * np.exp2(-elapsed / SLOW_HALF_LIFE_S) * _RATE_OF_SLOW
+    return list(zip(rows.tolist(), pools.trend[rows].tolist(), fast.tolist(), per_hour.tolist(), strict=True))
 
 
 def warm_orders(catalogue: Catalogue, video_ids: Iterable[int], *, region: str) -> list[PrefetchOrder]:

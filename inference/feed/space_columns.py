@@ -72,11 +72,7 @@ class SpaceColumns(FeedColumns):
             self._make_room()
             while self._placed < count:
                 rows = slice(self._placed, min(self._placed + _CHUNK, count))
-                vectors, known = self._learned.place(
-                    self._catalogue.video_id[rows],
-                    self._catalogue.vector[rows].astype(np.float32),
-                    self._catalogue.has_vector[rows],
-                )
+                vectors, known = placed(self._catalogue, self._learned, rows)
                 self._vector[rows] = vectors
                 self._has_vector[rows] = known
                 self._placed = rows.stop  # after the rows are filled: readers look at this without the lock
@@ -102,7 +98,20 @@ def taste_in(columns: FeedColumns, taste: Taste) -> Taste:
     are here."""
     if taste.space == columns.space:
         return taste
+    rows, here = liked_rows(columns, taste)
+    vectors, known = placed(columns, None, rows)
+    return rebuilt(taste, space=columns.space, vectors=vectors, known=known & here)
+
+
+def liked_rows(columns: FeedColumns, taste: Taste) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Rows of the videos that were liked last, and which of them are here (the others have row 0)."""
     rows = columns.find(taste.recent_ids)
-    known = (rows >= 0) & columns.has_vector[rows]
-    vectors = columns.vectors(np.maximum(rows, 0))
-    return rebuilt(taste, space=columns.space, vectors=vectors, known=known)
+    return np.maximum(rows, 0), rows >= 0
+
+
+def placed(
+    columns: FeedColumns, learned: LearnedSpace | None, rows: NDArray[np.int64] | slice
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Vectors (n, 256) of rows, mapped into a learned space if one is given, and which rows have one."""
+    vectors, known = columns.vector[rows].astype(np.float32), columns.has_vector[rows]
+    return (vectors, known) if learned is None else learned.place(columns.video_id[rows], vectors, known)

@@ -133,7 +133,13 @@ def fill(catalogue: MemoryCatalogue, videos: int, *, seed: int = 1) -> np.ndarra
 
 
 @pytest.fixture
-async def make_world(valkey_url: str) -> AsyncIterator[MakeWorld]:
+def list_process_from() -> int:
+    """More videos than any of these worlds has; modules that try a list process too say so."""
+    return FeedSettings().list_process_from
+
+
+@pytest.fixture
+async def make_world(valkey_url: str, list_process_from: int) -> AsyncIterator[MakeWorld]:
     opened: list[World] = []
 
     async def make(
@@ -148,7 +154,7 @@ async def make_world(valkey_url: str) -> AsyncIterator[MakeWorld]:
         catalogue, delivery, users, clock = MemoryCatalogue(), RecordingDelivery(), FixedUsers(), Clock()
         vectors = fill(catalogue, videos)
         feed = await Feed.open(
-            FeedSettings(**settings),  # type: ignore[arg-type]  # knobs by name
+            FeedSettings(**{"list_process_from": list_process_from, **settings}),  # type: ignore[arg-type]  # knobs by name
             valkey=valkey,
             catalogue=catalogue,
             delivery_port=delivery,

@@ -9,7 +9,7 @@ import pytest
 
 from edge.feed.impression import read_token
 from edge.feed.ports import Viewer
-from edge.feed.virality import ViralWatch, warm_orders
+from edge.feed.virality import ViralWatch, suspects, warm_orders
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedItem
 from inference.experiments import CONTROL, Arm, Experiment, RunningMean, compare, does_harm, sample_ratio_z
@@ -151,9 +151,9 @@ async def test_a_burst_raises_one_alarm_and_orders_the_video_into_the_cache(make
         columns.record(row, good, now_s=NOW_S - 120 + 2 * number, watched_before=9)
     pools = make_pools(columns, now_s=NOW_S, policy=PoolPolicy())
     watch = ViralWatch()
-    alarms = watch.look(columns, pools, now_s=NOW_S)
+    alarms = watch.look(columns, suspects(columns, pools, now_s=NOW_S))
     assert [alarm.video_id for alarm in alarms] == [120]
-    assert watch.look(columns, pools, now_s=NOW_S) == []
+    assert watch.look(columns, suspects(columns, pools, now_s=NOW_S)) == []
     assert watch.going == (120,)
     orders = warm_orders(world.catalogue, watch.going, region="us-east")
     assert orders[0].path == "/videos/us-east/120/r1/360p.mp4"

@@ -19,6 +19,12 @@ from .conftest import NOW_S, MakeWorld, World, make_item
 from .test_feed_spaces import release, turned
 
 
+@pytest.fixture(params=[20_000, 0], ids=["here", "process"])
+def list_process_from(request: pytest.FixtureRequest) -> int:
+    """Lists made on the event loop, and in a process of their own."""
+    return int(request.param)
+
+
 class Chain:
     """One viewer's session, played at random; `check` holds the promises."""
 
@@ -178,7 +184,7 @@ class Chain:
             assert self.world.catalogue.columns.public[self.world.catalogue.columns.row_of[int(item.id)]]
             assert item.why.text
             assert item.impression
-        columns = self.world.feed.ranking.arms.control.columns
+        columns = self.world.catalogue.columns
         assert np.isfinite(columns.vector[: columns.count]).all()
         assert all(np.isfinite(pick.score) for pick in self.session_picks())
 

@@ -142,11 +142,11 @@ async def test_a_candidate_is_fetched_served_to_its_share_and_promoted(
     await ask(centre, "PUT", "rollout", json={"serving": name})
     for pop in pops:
         await pop.beat()
-        assert pop.world.feed.ranking.arms.control.model.name == name
+        assert pop.world.feed.ranking.arms.control.name == name
         assert (await pop.world.feed._store.load("d:1")).taste.space == "r1"
     await ask(centre, "PUT", "rollout", json={})
     await pops[0].beat()
-    assert pops[0].world.feed.ranking.arms.control.model.name.startswith("first-")
+    assert pops[0].world.feed.ranking.arms.control.name.startswith("first-")
 
 
 async def test_harm_that_only_all_pops_together_can_see_ends_the_rollout_everywhere(

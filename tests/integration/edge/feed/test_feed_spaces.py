@@ -11,13 +11,19 @@ import pytest
 from edge.feed.ports import Viewer
 from foundation.wire.events import WatchReport
 from inference.errors import ModelDamaged, ModelMissing
-from inference.experiments import Arm, Experiment
+from inference.experiments import CONTROL, Arm, Experiment
 from inference.feed.features import SCHEMA
 from inference.feed.model import ModelFile, Weights, save
 from inference.feed.space import COUNTS, Layers, LearnedSpace, pack
 from inference.feed.taste import DIMENSIONS, SUMS
 
 from .conftest import NOW_S, MakeWorld, World, make_item
+
+
+@pytest.fixture(params=[20_000, 0], ids=["here", "process"])
+def list_process_from(request: pytest.FixtureRequest) -> int:
+    """Lists made on the event loop, and in a process of their own."""
+    return int(request.param)
 
 
 def turned(name: str, *, seed: int, content: str = "content-1") -> LearnedSpace:
@@ -79,11 +85,11 @@ async def test_tastes_and_new_videos_follow_into_the_space_of_a_new_model(
     assert await of_topic(world, bob, 3) >= 7
     record = await world.feed._store.load(ann.id)
     assert record.taste.space == "b"
-    columns = world.feed.ranking.arms.control.columns
-    assert columns.has_vector[columns.row_of[5003]]  # placed by the content tower
+    row = world.catalogue.columns.row_of[5003]
+    assert world.feed._watching._vector("b", row) is not None  # placed by the content tower
     await world.feed.models.serve(model="", experiment=None)
     assert (await world.feed._store.load(ann.id)).taste.space == "content-1"
-    assert len(world.feed.ranking._spaces.indexes()) == 1, "spaces nobody uses are forgotten"
+    assert world.feed._watching._vector("b", row) is None, "spaces nobody uses are forgotten"
 
 
 async def test_a_canary_may_live_in_another_space(make_world: MakeWorld, tmp_path: Path) -> None:
@@ -127,13 +133,13 @@ async def test_swaps_under_load_cost_no_page_and_mix_no_spaces(make_world: MakeW
     await asyncio.gather(swap(), *(watch(viewer, number) for number, viewer in enumerate(viewers)))
     for viewer in viewers:
         record = await world.feed._store.load(viewer.id)
-        assert record.taste.space == world.feed.ranking.arms.control.columns.space
+        assert record.taste.space == world.feed.ranking.arms.space(CONTROL)
         assert np.isfinite(record.taste.sums).all()
 
 
 async def test_a_model_that_does_not_fit_changes_nothing(make_world: MakeWorld, ann: Viewer, tmp_path: Path) -> None:
     world = await make_world(model_dir=tmp_path)
-    before = world.feed.ranking.arms.control
+    before = world.feed.ranking.arms.table
     with pytest.raises(ModelMissing):
         await world.feed.models.serve(model="model-absent", experiment=None)
     foreign = release(tmp_path, turned("f", seed=6, content="content-9"))
@@ -142,6 +148,6 @@ async def test_a_model_that_does_not_fit_changes_nothing(make_world: MakeWorld, 
     (tmp_path / foreign / "space.npz").write_bytes(b"PK broken")
     with pytest.raises(ModelDamaged, match="checksum"):
         await world.feed.models.serve(model=foreign, experiment=None)
-    assert world.feed.ranking.arms.control is before
+    assert world.feed.ranking.arms.table is before
     world.clock.now_s = NOW_S + 1
     assert len((await world.feed.page(ann, count=10, cursor=None)).videos) == 10

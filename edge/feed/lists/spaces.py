@@ -1,17 +1,15 @@
-"""The vector spaces a PoP serves at once: its catalogue's content space, and one per model that learned its own."""
+"""The vector spaces of lists: the catalogue's content space, and one for each model that learned its own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
-
-import numpy as np
 
 from inference.feed.columns import FeedColumns
 from inference.feed.model import FeedModel
 from inference.feed.row_index import RowIndex
-from inference.feed.space_columns import SpaceColumns, taste_in
-from inference.feed.taste import Taste, Vector
+from inference.feed.space_columns import SpaceColumns
 
 
 class Spaces:
@@ -45,28 +43,10 @@ class Spaces:
             self._open[learned.name] = columns, index
         return self._open[learned.name]
 
-    def name_of(self, model: FeedModel) -> str:
-        return model.space.name if model.space is not None else self._catalogue.space
-
     def indexes(self) -> list[RowIndex]:
         return [index for _, index in self._open.values()]
 
-    def keep(self, models: list[FeedModel]) -> None:
+    def keep(self, models: Iterable[FeedModel]) -> None:
         """Forget every learned space that none of these models uses: 512 bytes a video and its index."""
-        wanted = {self._catalogue.space, *(self.name_of(model) for model in models)}
+        wanted = {self._catalogue.space, *(model.space.name for model in models if model.space is not None)}
         self._open = {name: parts for name, parts in self._open.items() if name in wanted}
-
-    def vector(self, space: str, row: int) -> Vector | None:
-        """(256,) float32 of a row in a space; None without one, or when the space is not served any more."""
-        parts = self._open.get(space)
-        if parts is None or not parts[0].has_vector[row]:
-            return None
-        vector: Vector = parts[0].vector[row].astype(np.float32)
-        return vector
-
-    def taste_in(self, space: str, taste: Taste) -> Taste:
-        """The taste itself, or, when it is of another space, rebuilt from the videos it last liked that are here."""
-        if taste.space == space:
-            return taste
-        parts = self._open.get(space)
-        return Taste(space=space) if parts is None else taste_in(parts[0], taste)
