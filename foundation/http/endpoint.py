@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -25,6 +25,7 @@ from aiohttp import web
 
 from foundation.errors import BadInput, PopreelError, Unauthenticated, UnsupportedMedia
 from foundation.http.body import read_body
+from foundation.http.choices import with_choices
 from foundation.ids import UserId, parse_id
 
 B = TypeVar("B")
@@ -227,14 +228,14 @@ def _methods_in_order(kind: type) -> list[str]:
 
 
 def _handler(spec: Endpoint, method: Method, guard: Guard) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    decode = spec.decode
+    decode, shapes = spec.decode, spec.body_described_by or (spec.body,)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await guard.identify(request, spec.access)
         if caller is None and spec.access is not Access.ANYONE:
             raise Unauthenticated("this needs an access token in `Authorization: Bearer`")
         query = _decode_query(request, spec.query) if spec.query is not None else None
-        body = _decode_body(await _read_json(request, spec), decode) if decode is not None else None
+        body = _decode_body(await _read_json(request, spec), decode, shapes) if decode is not None else None
         result = await method(Call(request=request, body=body, query=query, caller=caller))
         return result if isinstance(result, web.StreamResponse) else render(result, status=spec.status)
 
@@ -244,7 +245,7 @@ def _handler(spec: Endpoint, method: Method, guard: Guard) -> Callable[[web.Requ
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # the escape itself, not an escaped backslash before "u0000"
 
 
-def _decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+def _decode_body(raw: bytes, decode: Callable[[bytes], Any], shapes: Sequence[Any]) -> Any:
     """Raises BadInput. NUL characters are dropped: no text means one, and Postgres stores none."""
     if b"\\u0000" in raw:
         raw = _NUL.sub(rb"\1", raw)
@@ -252,8 +253,8 @@ def _decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
         return decode(raw)
     except msgspec.ValidationError as err:
         if (whole := _with_whole_numbers(raw)) is not None:
-            return _decode_body(whole, decode)
-        raise BadInput(f"body: {err}") from err
+            return _decode_body(whole, decode, shapes)
+        raise BadInput(f"body: {with_choices(str(err), *shapes)}") from err
     except msgspec.DecodeError as err:
         raise BadInput(f"body: {err}") from err
     except RecursionError:
@@ -305,7 +306,7 @@ def _decode_query(request: web.Request, query: type[msgspec.Struct]) -> msgspec.
         given = {name: value.replace("\x00", "") for name, value in request.query.items()}
         return msgspec.convert(given, query, strict=False)
     except msgspec.ValidationError as err:
-        raise BadInput(f"query: {err}") from err
+        raise BadInput(f"query: {with_choices(str(err), query)}") from err
 
 
 def render(result: Any, *, status: int = 200) -> web.Response:

@@ -83,6 +83,8 @@ async def test_a_whole_number_of_a_report_may_be_written_as_a_float(client: Clie
         assert (reply.status, (await reply.json())["accepted"]) == (202, 1)
     broken = await client.post("/api/v1/analytics/watch", json={"events": [{**report, "watchDuration": 9000.5}]})
     assert broken.status == 400
+    elsewhere = await client.post("/api/v1/analytics/watch", json={"events": [{**report, "source": "feed"}]})
+    assert "choose following, fyp, " in (await elsewhere.json())["detail"]
 
 
 @pytest.mark.parametrize(
