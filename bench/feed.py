@@ -98,6 +98,11 @@ def cpu_s(feed: Feed) -> float:
     return time.process_time() + process_cpu_s(feed.ranking.process_id)
 
 
+def lists_made(registry: CollectorRegistry) -> float:
+    kinds = ("anew", "reordered", "behind")
+    return sum(registry.get_sample_value("feed_lists_total", {"kind": kind}) or 0 for kind in kinds)
+
+
 class Player:
     """One viewer: a page of 20, one report with two watches of it, the next page ...; every fifth page begins anew."""
 
@@ -330,10 +335,16 @@ async def measure(options: argparse.Namespace, valkey: EmbeddedValkey, folder: P
     taught = await teach(feed, columns, 64)
     await pages_at(feed, viewers=8, seconds=1, taught=taught)
     for viewers in (1, 8, 32):
+        lists_before = lists_made(registry)
         unranked_before = registry.get_sample_value("feed_pages_unranked_total") or 0
         figures = await pages_at(feed, viewers=viewers, seconds=options.seconds, taught=taught)
         unranked = (registry.get_sample_value("feed_pages_unranked_total") or 0) - unranked_before
-        report[f"feed_{viewers}"] = {**figures, "unranked_share": round(unranked / figures["pages"], 2)}
+        lists = lists_made(registry) - lists_before
+        report[f"feed_{viewers}"] = {
+            **figures,
+            "unranked_share": round(unranked / figures["pages"], 2),
+            "lists_per_page": round(lists / figures["pages"], 2),
+        }
     report["costs"] = await costs(feed, seconds=options.seconds, taught=taught)
     report["watching_8"] = await pages_watched(feed, viewers=8, pause_s=0.5, seconds=3 * options.seconds, taught=taught)
     report |= await cycles_over_http(feed, viewers=(1, 8), seconds=options.seconds)

@@ -26,6 +26,10 @@ class FeedMetrics:
             "Pages in the order from before the last report, because too many were being made.",
             registry=registry,
         )
+        lists = Counter(
+            "feed_lists_total", "Lists made, by kind: anew, reordered, behind a page.", ["kind"], registry=registry
+        )
+        self.lists_anew, self.lists_reordered, self.lists_behind = map(lists.labels, ("anew", "reordered", "behind"))
         events = Counter("feed_watch_events_total", "Watch events by what became of them.", ["kind"], registry=registry)
         self.counted, self.repeated = events.labels("counted"), events.labels("repeated")
         self.shadow_overlap = Histogram(

@@ -25,6 +25,8 @@ from inference.feed.sources import Source, visible
 from inference.feed.viewer import ViewerState
 
 _log = logging.getLogger(__name__)
+_AHEAD = 2
+"""A list made in a crowd is this many lists long: it is to last until its viewer's turn comes again."""
 _CACHE_LOOKS = 20
 """Places at the head of a list for which the cache is asked: what may be handed out next."""
 
@@ -52,7 +54,7 @@ class PlaceMaker:
         self._clock = clock
         self._region = region
         self._metrics = metrics
-        self._making: dict[str, asyncio.Future[tuple[tuple[Pick, ...], bool]]] = {}
+        self._making: dict[tuple[str, str, int], asyncio.Future[tuple[tuple[Pick, ...], bool]]] = {}
 
     async def extend(
         self,
@@ -74,7 +76,7 @@ class PlaceMaker:
         taken, tail = self._take(session.tail, state, need)
         if len(taken) < need:
             state = self._state(viewer, record, relations, session.handed_out(taken, tail=()), again=True)
-            more, lesser = await self._generate(state, arm, viewer)
+            more, lesser = await self._list(state, arm, viewer, count=self._settings.session_items)
             second, tail = self._take(more, state, need - len(taken))
             taken += second
         if not taken and not session.position:
@@ -94,10 +96,11 @@ class PlaceMaker:
         if enough and session.events_since < self._settings.rerank_events:
             try:
                 ranked = await self._ranking.rerank(state, session.tail, arm=arm)
+                self._metrics.lists_reordered.inc()
                 return session.with_tail(self._cached_first(ranked.picks), retrieved=False), ranked.degraded
             except Unavailable:
                 return session, True  # the old order is better than none
-        picks, lesser = await self._generate(state, arm, viewer)
+        picks, lesser = await self._generate(session, state, arm, viewer)
         return session.with_tail(self._cached_first(picks), retrieved=True), lesser
 
     async def ahead(self, viewer: Viewer, record: ViewerRecord, relations: Relations) -> tuple[Pick, ...] | None:
@@ -105,29 +108,34 @@ class PlaceMaker:
         if record.session is None:
             return None
         state = self._state(viewer, record, relations, record.session)
-        picks, lesser = await self._generate(state, self._ranking.arms.arm_of(viewer.id), viewer)
+        arm = self._ranking.arms.arm_of(viewer.id)
+        picks, lesser = await self._generate(record.session, state, arm, viewer, lists=_AHEAD)
         return None if lesser else self._cached_first(picks)
 
     def _cached_first(self, picks: tuple[Pick, ...]) -> tuple[Pick, ...]:
         """Near ties go to what is in this PoP's cache: it starts faster. Nobody moves by more than one place."""
         return cached_first(picks, self._is_cached, head=_CACHE_LOOKS)
 
-    async def _generate(self, state: ViewerState, arm: str, viewer: Viewer) -> tuple[tuple[Pick, ...], bool]:
-        """A new list; the one that is being made for this viewer, if one is."""
-        making = self._making.get(viewer.id)
+    async def _generate(
+        self, session: Session, state: ViewerState, arm: str, viewer: Viewer, *, lists: int = 1
+    ) -> tuple[tuple[Pick, ...], bool]:
+        """A new list for a session; the one that is being made for it, if one is."""
+        key = viewer.id, arm, session.lists
+        making = self._making.get(key)
         if making is None:
-            making = asyncio.ensure_future(self._list(state, arm, viewer))
-            self._making[viewer.id] = making
-            making.add_done_callback(lambda _: self._making.pop(viewer.id, None))
+            (self._metrics.lists_behind if lists > 1 else self._metrics.lists_anew).inc()
+            making = asyncio.ensure_future(self._list(state, arm, viewer, count=lists * self._settings.session_items))
+            self._making[key] = making
+            making.add_done_callback(lambda _: self._making.pop(key, None))
         return await asyncio.shield(making)
 
-    async def _list(self, state: ViewerState, arm: str, viewer: Viewer) -> tuple[tuple[Pick, ...], bool]:
+    async def _list(self, state: ViewerState, arm: str, viewer: Viewer, *, count: int) -> tuple[tuple[Pick, ...], bool]:
         try:
-            ranked = await self._ranking.recommend(state, count=self._settings.session_items, arm=arm)
+            ranked = await self._ranking.recommend(state, count=count, arm=arm)
         except Unavailable as err:
             self._metrics.fallbacks.labels("ranking").inc()
             _log.debug("fallback: %s", err.detail)
-            return self._ranking.popular(state, count=self._settings.session_items), True
+            return self._ranking.popular(state, count=count), True
         if ranked.degraded:
             self._metrics.fallbacks.labels("ranker").inc()
             self._ranking.arms.stop(arm, "its ranker failed")

@@ -102,9 +102,8 @@ class Ranking:
 
     def crowded(self, pages: int) -> bool:
         """Is more asked for than can be ranked? `pages` are being made now."""
-        waiting = self._lists.waiting
         most = self._settings.pages_ranked
-        return pages > most if waiting is None else waiting >= most
+        return pages > most or self._lists.waiting >= most
 
     async def recommend(self, state: ViewerState, *, count: int, arm: str) -> Ranked:
         """A new list of one arm. Raises Unavailable when ranking fails, is late, or failed several times a moment

@@ -47,10 +47,13 @@ from inference.feed.recommender import Policy
 from inference.feed.taste import Taste
 
 _log = logging.getLogger(__name__)
-_MOST_AHEAD = 64
-"""Viewers who wait for a list behind their page."""
+_AHEAD_AT_ONCE, _MOST_AHEAD = 4, 64
+"""Lists made behind pages at once (the list process is never idle between two), and viewers who wait for one."""
 _AHEAD_PAGES = 2
 """Where lists are made on the event loop: a stale tail that lasts for no more pages is ranked before the next asks."""
+
+_GIVEN_TURNS = 3
+"""Eight viewers who never pause, pages p50 3.9 ms without, 2.3 with two or more; reports take as long as before."""
 
 
 class Feed:
@@ -112,7 +115,7 @@ class Feed:
         self._metrics = metrics
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_progress = _InProgress()
-        self._ahead = RankAhead(self._rank_ahead, at_once=settings.pages_ranked, most_waiting=_MOST_AHEAD)
+        self._ahead = RankAhead(self._rank_ahead, at_once=_AHEAD_AT_ONCE, most_waiting=_MOST_AHEAD)
 
     @classmethod
     async def open(
@@ -265,6 +268,7 @@ class Feed:
         named = [event_id for event_id, event in once.items() if event.report.event_id is not None]
         spool = self._watching.spool
         await spool.check_room()
+        await self._pages_first()
         async with self._lock(viewer.id):
             record = await self._store.load(viewer.id)
             repeated = counted_before(record, named)
@@ -280,6 +284,13 @@ class Feed:
                 raise
         self._count(learned, repeated=len(events) - len(counted))
         return [event.event_id for event in events]
+
+    async def _pages_first(self) -> None:
+        """Somebody waits for a page and nobody for a report: it lets pages that are being made go first, for a few
+        turns of the loop."""
+        for _ in range(_GIVEN_TURNS):
+            if self._in_progress.count:
+                await asyncio.sleep(0)
 
     def _count(self, learned: Learned, *, repeated: int) -> None:
         self._metrics.counted.inc(len(learned.outcomes))
@@ -393,14 +404,14 @@ class _InProgress:
     """How many are inside a `with` block at once; entering says so, itself included."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
 
     def __enter__(self) -> int:
-        self._count += 1
-        return self._count
+        self.count += 1
+        return self.count
 
     def __exit__(self, *_: object) -> None:
-        self._count -= 1
+        self.count -= 1
 
 
 def _continued(session: Session | None, asked: tuple[str, int] | None) -> tuple[Session, int]:

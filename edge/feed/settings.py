@@ -22,7 +22,7 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
         str, Meta(description='Name of the model under model_dir; "" is the one shipped with popreel.')
     ] = ""
     session_items: Annotated[
-        int, Meta(ge=20, le=500, description="Ranked videos kept per session. More costs memory, saves generations.")
+        int, Meta(ge=20, le=500, description="Ranked videos in a list. More costs memory, saves lists.")
     ] = 100
     session_s: Annotated[float, Meta(ge=60, description="Seconds without a request that end a session.")] = 1800.0
     list_process_from: Annotated[
@@ -39,10 +39,10 @@ class FeedSettings(Settings, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=1000,
-            description="Pages that wait for a list at once, each ranked again after a report; any more continue in "
-            "the order that stands.",
+            description="Pages being made, or lists waited for, at once up to which each page is ranked again after a "
+            "report; any more continue in the order that stands, and a list is made behind them.",
         ),
-    ] = 2
+    ] = 1
     rank_timeout_s: Annotated[
         float,
         Meta(

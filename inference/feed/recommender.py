@@ -63,7 +63,7 @@ class Retrieved:
 
 
 class Recommender:
-    """Synchronous: `retrieve` .7 ms over an index of a million rows (70 without one), the rest .7-1.3 ms of short steps
+    """Synchronous: `retrieve` .7 ms over an index of a million rows (70 without one), the rest .7-1.2 ms of short steps
     that need the interpreter. Holds no viewer."""
 
     def __init__(self, columns: FeedColumns, index: RowIndex, *, model: FeedModel, policy: Policy) -> None:

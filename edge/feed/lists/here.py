@@ -20,7 +20,7 @@ _MOST = 2 * EXACT_LIMIT
 class ListsHere:
     """A maker in this process; its upkeep runs in a thread."""
 
-    waiting = None
+    waiting = 0
     alive = True
 
     def __init__(self, columns: FeedColumns, policy: MakerPolicy, *, now_s: float) -> None:

@@ -17,8 +17,8 @@ class Lists(Protocol):
     def alive(self) -> bool: ...
 
     @property
-    def waiting(self) -> int | None:
-        """Lists asked for and not there yet; None where each is made at once and on the event loop."""
+    def waiting(self) -> int:
+        """Lists asked for and not there yet."""
         ...
 
     async def recommend(self, state: ViewerState, *, arm: str, generation: int, count: int, now_s: float) -> Ranked: ...

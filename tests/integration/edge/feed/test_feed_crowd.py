@@ -80,7 +80,7 @@ async def test_a_short_tail_is_ranked_behind_the_page_that_found_it_so(make_worl
     await world.feed._ahead._tasks[ann.id]
     session = await session_of(world, ann)
     assert not session.stale
-    assert len(session.tail) == 20
+    assert len(session.tail) == 40, "twice as long as usual: it is to last"
     third = await world.feed.page(ann, count=8, cursor=second.next_cursor)
     assert ids(third) == [pick.video_id for pick in session.tail[:8]]
     assert not set(ids(third)) & {*ids(first), *ids(second)}
@@ -101,6 +101,60 @@ async def test_a_list_ranked_behind_never_brings_back_what_was_shown_meanwhile(
         assert ahead is None
         shown, cursor = shown + ids(page), page.next_cursor
     assert len(shown) == len(set(shown)) == 70
+
+
+async def test_a_list_that_is_being_made_is_not_made_twice(make_world: MakeWorld, ann: Viewer) -> None:
+    world = await make_world(session_items=20, list_process_from=0)
+    first = await world.feed.page(ann, count=20, cursor=None)
+    await world.feed.record(ann, disliked(first))
+    ahead = asyncio.create_task(world.feed._rank_ahead(ann))
+    await asyncio.sleep(0)  # it asks for a list and waits for it
+    assert [key[0] for key in world.feed._places._making] == [ann.id]
+    page = await world.feed.page(ann, count=10, cursor=first.next_cursor)  # the tail is used up: it has to wait
+    await ahead
+    session = await session_of(world, ann)
+    assert session.lists == 2
+    assert len(session.tail) == 30
+    assert not set(ids(first)) & set(ids(page))
+
+
+async def test_a_list_made_before_a_reset_is_not_waited_for_after_it(make_world: MakeWorld, ann: Viewer) -> None:
+    world = await make_world(list_process_from=0)
+    first = await world.feed.page(ann, count=10, cursor=None)
+    await world.feed.record(ann, disliked(first))
+    ahead = asyncio.create_task(world.feed._rank_ahead(ann))
+    await asyncio.sleep(0)
+    await world.feed.reset(ann)
+    await world.feed.page(ann, count=10, cursor=None)
+    session = await session_of(world, ann)
+    await ahead
+    assert (await session_of(world, ann)).tail == session.tail
+    assert session.lists == 3, "the first one, the reset, and a list of its own"
+
+
+async def test_a_list_for_the_session_before_serves_the_next_one(make_world: MakeWorld, ann: Viewer) -> None:
+    world = await make_world(list_process_from=0)
+    first = await world.feed.page(ann, count=10, cursor=None)
+    await world.feed.record(ann, disliked(first))
+    ahead = asyncio.create_task(world.feed._rank_ahead(ann))
+    await asyncio.sleep(0)
+    with world.feed._in_progress, world.feed._in_progress:
+        again = await world.feed.page(ann, count=10, cursor=None)
+    before = (await session_of(world, ann)).tail
+    await ahead
+    session = await session_of(world, ann)
+    assert session.tail != before
+    assert session.stale, "the new session's own list is still to come"
+    page = await world.feed.page(ann, count=10, cursor=again.next_cursor)
+    shown = ids(first) + ids(again) + ids(page)
+    assert len(set(shown)) == 30
+
+
+async def test_a_report_gives_way_to_pages_but_not_for_long(make_world: MakeWorld, ann: Viewer) -> None:
+    world = await make_world()
+    with world.feed._in_progress:
+        await world.feed.record(ann, [WatchReport(video_id="3", watch_duration=9000, total_duration=20_000)])
+    assert (await world.feed._store.load(ann.id)).taste.events == 1
 
 
 async def test_a_refused_report_leaves_no_trace_and_counts_when_it_comes_again(
