@@ -71,8 +71,9 @@ class Ranking:
 
     async def open(self, *, after_upkeep: Callable[[CommonLists], Awaitable[None]]) -> None:
         """Lists can be asked for from now on. Raises ModelError."""
-        await self._lists.prepare(self.arms.table)
         await self._upkeep()
+        if isinstance(self._lists, ListsHere):
+            await self._lists.prepare(self.arms.table)
         self._task = asyncio.create_task(self._keep_up(after_upkeep), name="feed-upkeep")
 
     async def close(self) -> None:

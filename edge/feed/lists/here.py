@@ -28,8 +28,13 @@ class ListsHere:
         self._maker = ListMaker(columns, policy, now_s=now_s)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="lists")
 
+    @property
+    def _too_many(self) -> bool:
+        """The list process did not start."""
+        return self._columns.count > _MOST
+
     async def recommend(self, state: ViewerState, *, arm: str, generation: int, count: int, now_s: float) -> Ranked:
-        if self._columns.count > _MOST:  # the list process did not start
+        if self._too_many:
             raise Unavailable("so many videos are not searched in the PoP's own process")
         return self._maker.recommend(state, arm=arm, generation=generation, count=count, now_s=now_s)
 
@@ -42,10 +47,13 @@ class ListsHere:
         return self._maker.rerun(state, count=count, oldest_first=oldest_first, now_s=now_s)
 
     async def prepare(self, table: ArmTable) -> None:
+        if self._too_many:
+            return  # minutes and gigabytes for nothing
         await asyncio.get_running_loop().run_in_executor(self._executor, self._maker.prepare, table)
 
     async def keep(self, generation: int) -> None:
-        self._maker.keep(generation)
+        if not self._too_many:
+            self._maker.keep(generation)
 
     async def refresh(self, *, now_s: float) -> CommonLists:
         return await asyncio.get_running_loop().run_in_executor(

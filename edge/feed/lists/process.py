@@ -74,12 +74,16 @@ class ListProcess:
         files = dict(columns.share())
         ours, theirs = socket.socketpair()
         with theirs:
-            child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "edge.feed.lists.child", str(theirs.fileno())),
-                pass_fds=(theirs.fileno(), *files.values()),
-                stdin=asyncio.subprocess.DEVNULL,
-                env=_environment(),
-            )
+            try:
+                child = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-m", "edge.feed.lists.child", str(theirs.fileno())),
+                    pass_fds=(theirs.fileno(), *files.values()),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    env=_environment(),
+                )
+            except OSError as err:  # no memory, no process numbers left
+                ours.close()
+                raise Unavailable(f"the list process does not start: {err}") from err
         process = cls(columns, child, timeout_s=timeout_s)
         await asyncio.get_running_loop().create_unix_connection(lambda: process._answers, sock=ours)
         start = Start(columns.space, files, process._extent(), policy, model_dir, now_s)
