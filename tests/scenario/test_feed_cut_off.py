@@ -122,7 +122,7 @@ async def pop(centre: Centre, valkey_url: str, tmp_path: Path) -> AsyncIterator[
         await replica.open()
         await replica.wait_for(200)
         feed = await Feed.open(
-            FeedSettings(),
+            FeedSettings(store_timeout_s=5, rank_timeout_s=10),
             valkey=valkey,
             catalogue=replica,
             delivery_port=NoDelivery(),

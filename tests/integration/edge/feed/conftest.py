@@ -20,6 +20,8 @@ from inference.feed.columns import FeedColumns, NewVideo, tag_hash
 from tests import catalogue_items
 
 NOW_S = 1_790_000_000.0
+_PATIENT: dict[str, object] = {"store_timeout_s": 5.0, "rank_timeout_s": 10.0}
+"""A slow machine is no reason to fall back."""
 TOPICS = 8
 
 
@@ -150,11 +152,11 @@ async def make_world(valkey_url: str, list_process_from: int) -> AsyncIterator[M
         model_dir: Path | None = None,
         **settings: object,
     ) -> World:
-        valkey = Redis.from_url(url, socket_timeout=2)
+        valkey = Redis.from_url(url, socket_timeout=30)
         catalogue, delivery, users, clock = MemoryCatalogue(), RecordingDelivery(), FixedUsers(), Clock()
         vectors = fill(catalogue, videos)
         feed = await Feed.open(
-            FeedSettings(**{"list_process_from": list_process_from, **settings}),  # type: ignore[arg-type]  # knobs by name
+            FeedSettings(**{"list_process_from": list_process_from, **_PATIENT, **settings}),  # type: ignore[arg-type]  # knobs by name
             valkey=valkey,
             catalogue=catalogue,
             delivery_port=delivery,
