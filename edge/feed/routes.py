@@ -12,8 +12,8 @@ from msgspec import Meta
 from edge.feed.exposure import ExposureReceipt
 from edge.feed.ports import Viewer
 from edge.feed.service import Feed
-from foundation.errors import BadInput
-from foundation.http.endpoint import Call, endpoint, render
+from foundation.errors import BadInput, NotFound
+from foundation.http.endpoint import Access, Call, endpoint, render
 from foundation.ids import IdText, parse_id
 from foundation.wire import Wire
 from foundation.wire.events import WatchReport
@@ -152,12 +152,16 @@ class FeedRoutes:
     @endpoint(
         "GET",
         "/api/v1/feed/exposure/{video_id}",
-        summary="What a new video was granted at this PoP",
+        summary="What a new video of yours was granted at this PoP",
         reply=ExposureReceipt,
+        access=Access.USER,
+        problems=(NotFound,),
         tag="feed",
     )
     async def exposure(self, call: Call[None]) -> ExposureReceipt:
-        return await self._feed.receipt(call.path_id("video_id"))
+        """Its creator's to see."""
+        viewer, _ = self._viewer(call)
+        return await self._feed.receipt(viewer, call.path_id("video_id"))
 
     @endpoint(
         "POST", "/api/v1/feed/controls", summary="More, less, hide, reset", body=FeedControl, status=204, tag="feed"

@@ -37,7 +37,7 @@ from edge.feed.taste_spaces import TasteSpaces
 from edge.feed.viewer_store import Preferences, ViewerRecord, ViewerStore, counted_before, with_counted
 from edge.feed.virality import ViralWatch, warm_orders
 from edge.feed.watching import Learned, Watching
-from foundation.errors import Unavailable
+from foundation.errors import NotFound, Unavailable
 from foundation.stores.round_trips import RoundTrips
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
@@ -300,8 +300,11 @@ class Feed:
         for impression, quantile in learned.judged:
             self.ranking.arms.observe(impression, quantile)
 
-    async def receipt(self, video_id: int) -> ExposureReceipt:
-        """What a new video was granted at this PoP. Raises Unavailable."""
+    async def receipt(self, viewer: Viewer, video_id: int) -> ExposureReceipt:
+        """What a new video of the viewer's was granted at this PoP. Raises NotFound, Unavailable."""
+        item = self._catalogue.item(video_id)
+        if item is None or item.creator.id != viewer.user_id:
+            raise NotFound("there is no such video of yours at this PoP")
         return await self._exposures.receipt(video_id)
 
     async def interests(self, viewer: Viewer, interests: Sequence[str]) -> None:

@@ -178,6 +178,13 @@ async def make_world(valkey_url: str, list_process_from: int) -> AsyncIterator[M
         await world.valkey.aclose()
 
 
+def creator_of(world: World, video_id: int) -> Viewer:
+    """Who made a video, asking for something."""
+    item = world.catalogue.item(video_id)
+    assert item is not None
+    return Viewer(id=f"u:{item.creator.id}", user_id=item.creator.id)
+
+
 @pytest.fixture
 def ann() -> Viewer:
     return Viewer(id="u:501", user_id="501", region="us-east")

@@ -16,7 +16,7 @@ from inference.experiments import CONTROL, Arm, Experiment, RunningMean, compare
 from inference.feed.outcome import Outcome
 from inference.feed.pools import PoolPolicy, make_pools
 
-from .conftest import NOW_S, MakeWorld
+from .conftest import NOW_S, MakeWorld, creator_of
 
 EXPERIMENT = Experiment(name="calm", arms={"few": Arm(share=0.5, explore_every=0)})
 
@@ -123,7 +123,7 @@ async def test_the_receipt_equals_what_was_handed_out_and_reported(make_world: M
             watched[item.id] = watched.get(item.id, 0) + 1
     assert granted
     for video_id, count in granted.items():
-        receipt = await world.feed.receipt(int(video_id))
+        receipt = await world.feed.receipt(creator_of(world, int(video_id)), int(video_id))
         assert (receipt.granted, receipt.watched) == (count, watched.get(video_id, 0))
         assert receipt.quota == 30
         assert (receipt.mean_quantile > 0) == (receipt.watched > 0)

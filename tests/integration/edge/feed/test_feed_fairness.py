@@ -18,7 +18,7 @@ from inference.feed.watch_quantile import default_quantiles
 from inference.simulation.world import World as SimulatedWorld
 from tests import catalogue_items
 
-from .conftest import NOW_S, MakeWorld, World
+from .conftest import NOW_S, MakeWorld, World, creator_of
 
 OLD, NEW, VIEWERS, PAGES = 300, 4, 60, 4
 DAY_S = 86_400.0
@@ -99,7 +99,7 @@ async def test_new_videos_get_their_quota_and_receipts_equal_the_log(
     rules = PoolPolicy()
     assert set(granted) == set(quantiles) == set(range(OLD + 1, OLD + NEW + 1)), "old videos are owed nothing"
     for video_id, count in granted.items():
-        receipt = await world.feed.receipt(video_id)
+        receipt = await world.feed.receipt(creator_of(world, video_id), video_id)
         assert (receipt.granted, receipt.quota) == (count, rules.exploration_quota)
         assert receipt.watched == len(quantiles[video_id]) == count
         assert receipt.mean_quantile == pytest.approx(np.mean(quantiles[video_id]), abs=0.01)

@@ -130,3 +130,13 @@ async def test_the_following_feed_of_an_anonymous_viewer_is_empty_not_an_error(c
 async def test_the_endpoints_are_in_the_openapi_document(client: Client) -> None:
     document = await (await client.get("/openapi.json")).json()
     assert {"/api/v1/feed", "/api/v1/analytics/watch", "/api/v1/feed/controls"} <= set(document["paths"])
+
+
+async def test_a_receipt_is_its_creators_to_see(client: Client) -> None:
+    receipt = "/api/v1/feed/exposure/6"  # of user 10002
+    own = await client.get(receipt, headers={"X-User": "10002"})
+    assert own.status == 200
+    assert (await own.json())["quota"] == 30
+    assert (await client.get(receipt, headers={"X-User": "10003"})).status == 404
+    assert (await client.get("/api/v1/feed/exposure/999999", headers={"X-User": "10002"})).status == 404
+    assert (await client.get(receipt)).status == 401

@@ -81,7 +81,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What a new video was granted at this PoP */
+        /**
+         * What a new video of yours was granted at this PoP
+         * @description Its creator's to see.
+         */
         get: operations["exposure"];
         put?: never;
         post?: never;
@@ -608,6 +611,15 @@ export interface operations {
                 headers: {
                     /** @description The scheme to use */
                     "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed */
+            403: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
