@@ -48,7 +48,8 @@ _START_S = 120.0
 """Mapping a million rows and reading their index takes three seconds."""
 _PREPARE_S = 1800.0
 """A new vector space of a million videos is placed and indexed within minutes."""
-_REFRESH_S = 60.0
+_REFRESH_S = 30.0
+"""Making the shared lists takes a tenth of a second."""
 _END_S = 2.0
 _ERRORS = {ModelMissing.code: ModelMissing, ModelDamaged.code: ModelDamaged}
 
@@ -129,7 +130,12 @@ class ListProcess:
         await self._ask(Keep(generation), timeout_s=_REFRESH_S)
 
     async def refresh(self, *, now_s: float) -> CommonLists:
-        reply = await self._ask(Refresh(now_s), timeout_s=_REFRESH_S)
+        """A process that does not answer this hangs, and is ended."""
+        try:
+            reply = await self._ask(Refresh(now_s), timeout_s=_REFRESH_S)
+        except TimeoutError:
+            self._kill()
+            raise
         assert isinstance(reply, Common)
         return reply.lists
 
@@ -139,9 +145,12 @@ class ListProcess:
             async with asyncio.timeout(_END_S):
                 await self._child.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.kill()
+            self._kill()
             await self._child.wait()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._child.kill()
 
     async def _list(self, question: Recommend | Rerank) -> Ranked:
         self._waiting += 1

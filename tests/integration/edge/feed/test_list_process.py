@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edge.feed import ranking
+from edge.feed.lists import process
 from edge.feed.lists.process import ListProcess
 from edge.feed.ports import Viewer
 from foundation.wire.events import WatchReport
@@ -117,6 +118,21 @@ async def test_a_process_that_hangs_is_not_waited_for(make_world: MakeWorld, ann
     assert page.is_fallback
     await world.feed.close()  # kills what does not end by itself
     assert ended(process_id)
+
+
+async def test_a_process_that_goes_on_hanging_is_replaced(
+    make_world: MakeWorld, ann: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world(videos=300, list_process_from=0, pools_s=0.05)
+    before = process_of(world)
+    monkeypatch.setattr(ranking, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(process, "_REFRESH_S", 0.2)
+    os.kill(before, signal.SIGSTOP)
+    await until_true(lambda: ended(before))
+    monkeypatch.setattr(process, "_REFRESH_S", 30.0)
+    await until_true(lambda: process_of(world) != before and world.feed.ranking._lists.alive)
+    page = await world.feed.page(ann, count=10, cursor=None)
+    assert not page.is_fallback
 
 
 async def test_one_that_cannot_start_leaves_a_small_catalogue_where_it_was(
