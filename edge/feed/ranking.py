@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,9 +87,13 @@ class Ranking:
     async def serve(self, table: ArmTable) -> None:
         """Swap models, spaces and experiment in one step. Raises ModelError, Unavailable: then nothing changed."""
         async with self._changing:
-            await self._lists.prepare(table)
+            try:
+                await self._lists.prepare(table)
+            except TimeoutError as err:
+                raise Unavailable("the models were not ready in time") from err
             self.arms.swap(table)
-            await self._lists.keep(table.generation)
+            with suppress(Unavailable, TimeoutError):  # what is not forgotten now ends with its process
+                await self._lists.keep(table.generation)
 
     @property
     def process_id(self) -> int | None:
@@ -200,8 +204,8 @@ class Ranking:
         if self._process_is_due():
             try:
                 await self._start_process()
-            except Unavailable as err:
-                _log.error("%s", err.detail, extra={"event": "list_process_failed"})
+            except (Unavailable, TimeoutError) as err:
+                _log.error("no list process: %s", err, extra={"event": "list_process_failed"})
         if self._lists.alive:
             self._common = await self._lists.refresh(now_s=self._clock())
             self._metrics.pools_s.set(self._common.cost_s)

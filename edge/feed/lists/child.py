@@ -16,30 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from edge.feed.arms import load_arms
+from edge.feed.lists import wire
 from edge.feed.lists.maker import ListMaker
-from edge.feed.lists.wire import (
-    Answered,
-    Asked,
-    Common,
-    Done,
-    Failed,
-    Frames,
-    Keep,
-    Made,
-    Prepare,
-    Question,
-    Recommend,
-    Refresh,
-    Reply,
-    Rerank,
-    Rerun,
-    Seen,
-    Start,
-    asked_decoder,
-    frame,
-    received,
-    start_decoder,
-)
 from foundation.telemetry import logs
 from inference.errors import ModelError
 from inference.experiments import CONTROL
@@ -50,7 +28,7 @@ _READ_BYTES = 1 << 18
 
 
 class Child:
-    def __init__(self, connection: socket.socket, start: Start) -> None:
+    def __init__(self, connection: socket.socket, start: wire.Start) -> None:
         self._connection = connection
         self._sending = threading.Lock()
         self._columns = FollowedColumns(space=start.space, files=start.files)
@@ -63,47 +41,45 @@ class Child:
         self._built = threading.Event()
         self._built.set()
 
-    def take(self, asked: Asked) -> None:
+    def take(self, asked: wire.Asked) -> None:
         self._columns.follow(asked.extent)
         question, number = asked.question, asked.number
         match question:
-            case Refresh():
+            case wire.Refresh():
                 self._upkeep.submit(self._answer, number, lambda: self._refreshed(question))
-            case Prepare():
+            case wire.Prepare():
                 self._building.submit(self._answer, number, lambda: self._prepared(question))
             case _:
                 self._answer(number, lambda: self._listed(question))
 
-    def _answer(self, number: int, work: Callable[[], Reply]) -> None:
+    def _answer(self, number: int, work: Callable[[], wire.Reply]) -> None:
         try:
             reply = work()
         except ModelError as err:
-            reply = Failed(err.code, err.detail)
+            reply = wire.Failed(err.code, err.detail)
         except Exception:
             _log.exception("a list could not be made", extra={"event": "list_failed"})
-            reply = Failed("internal", "")
+            reply = wire.Failed("internal", "")
         with self._sending, contextlib.suppress(BrokenPipeError):  # the PoP has gone, and this process is about to
-            self._connection.sendall(frame(Answered(number, reply)))
+            self._connection.sendall(wire.frame(wire.Answered(number, reply)))
 
-    def _listed(self, question: Question) -> Reply:
+    def _listed(self, question: wire.Question) -> wire.Reply:
         match question:
-            case Recommend(viewer, arm, generation, count, now_s):
-                ranked = self._maker.recommend(
-                    received(viewer), arm=arm, generation=generation, count=count, now_s=now_s
-                )
-            case Rerank(viewer, tail, arm, generation, now_s):
-                ranked = self._maker.rerank(received(viewer), tail, arm=arm, generation=generation, now_s=now_s)
-            case Rerun(viewer, count, oldest_first, now_s):
-                seen = self._maker.rerun(received(viewer), count=count, oldest_first=oldest_first, now_s=now_s)
-                return Seen(seen)
-            case Keep(generation):
+            case wire.Recommend(viewer, arm, generation, count, now_s):
+                ranked = self._maker.recommend(viewer, arm=arm, generation=generation, count=count, now_s=now_s)
+            case wire.Rerank(viewer, tail, arm, generation, now_s):
+                ranked = self._maker.rerank(viewer, tail, arm=arm, generation=generation, now_s=now_s)
+            case wire.Rerun(viewer, count, oldest_first, now_s):
+                seen = self._maker.rerun(viewer, count=count, oldest_first=oldest_first, now_s=now_s)
+                return wire.Seen(seen)
+            case wire.Keep(generation):
                 self._maker.keep(generation)
-                return Done()
+                return wire.Done()
             case _:
                 raise TypeError(type(question).__name__)
-        return Made(ranked.picks, ranked.degraded, ranked.candidates)
+        return wire.Made(ranked.picks, ranked.degraded, ranked.candidates)
 
-    def _prepared(self, question: Prepare) -> Reply:
+    def _prepared(self, question: wire.Prepare) -> wire.Reply:
         table = load_arms(
             question.releases[CONTROL],
             question.experiment,
@@ -112,15 +88,15 @@ class Child:
             generation=question.generation,
         )
         self._maker.prepare(table)
-        return Done()
+        return wire.Done()
 
-    def _refreshed(self, question: Refresh) -> Reply:
+    def _refreshed(self, question: wire.Refresh) -> wire.Reply:
         lists = self._maker.refresh(now_s=question.now_s)
         due = self._maker.due()
         if due is not None and self._built.is_set():
             self._built.clear()
             self._building.submit(self._build, due.rebuild)
-        return Common(lists)
+        return wire.Common(lists)
 
     def _build(self, rebuild: Callable[[], None]) -> None:
         """Minutes at a million videos; the old index and the exact block serve meanwhile."""
@@ -137,14 +113,14 @@ def main() -> None:
     logs.configure("edge-lists", level=os.environ.get("POPREEL_LOG_LEVEL", "INFO"))
     connection = socket.socket(fileno=int(sys.argv[1]))
     child: Child | None = None
-    frames = Frames()
+    frames = wire.Frames()
     while data := connection.recv(_READ_BYTES):
         for body in frames.feed(data):
             if child is None:
-                child = Child(connection, start_decoder.decode(body))
-                connection.sendall(frame(Answered(0, Done())))
+                child = Child(connection, wire.start_decoder.decode(body))
+                connection.sendall(wire.frame(wire.Answered(0, wire.Done())))
             else:
-                child.take(asked_decoder.decode(body))
+                child.take(wire.asked_decoder.decode(body))
     os._exit(0)  # the PoP is gone: nothing here is worth waiting for, an index build least of all
 
 

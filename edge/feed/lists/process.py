@@ -12,29 +12,8 @@ from typing import cast
 
 import foundation
 from edge.feed.arms import ArmTable
+from edge.feed.lists import wire
 from edge.feed.lists.maker import CommonLists, MakerPolicy
-from edge.feed.lists.wire import (
-    Answered,
-    Asked,
-    Common,
-    Done,
-    Failed,
-    Frames,
-    Keep,
-    Made,
-    Prepare,
-    Question,
-    Recommend,
-    Refresh,
-    Reply,
-    Rerank,
-    Rerun,
-    Seen,
-    Start,
-    answered_decoder,
-    frame,
-    sent,
-)
 from foundation.errors import Unavailable
 from inference.errors import ModelDamaged, ModelMissing
 from inference.feed.columns import FeedColumns
@@ -87,10 +66,10 @@ class ListProcess:
                 raise Unavailable(f"the list process does not start: {err}") from err
         process = cls(columns, child, timeout_s=timeout_s)
         await asyncio.get_running_loop().create_unix_connection(lambda: process._answers, sock=ours)
-        start = Start(columns.space, files, process._extent(), policy, model_dir, now_s)
+        start = wire.Start(columns.space, files, process._extent(), policy, model_dir, now_s)
         try:
             async with asyncio.timeout(_START_S):
-                await process._answers.of(0, frame(start))
+                await process._answers.of(0, wire.frame(start))
         except (Unavailable, TimeoutError) as err:
             await process.close()
             raise Unavailable("the list process does not start: its log says why") from err
@@ -109,34 +88,34 @@ class ListProcess:
         return self._waiting
 
     async def recommend(self, state: ViewerState, *, arm: str, generation: int, count: int, now_s: float) -> Ranked:
-        return await self._list(Recommend(sent(state), arm, generation, count, now_s))
+        return await self._list(wire.Recommend(state, arm, generation, count, now_s))
 
     async def rerank(
         self, state: ViewerState, tail: tuple[Pick, ...], *, arm: str, generation: int, now_s: float
     ) -> Ranked:
-        return await self._list(Rerank(sent(state), tail, arm, generation, now_s))
+        return await self._list(wire.Rerank(state, tail, arm, generation, now_s))
 
     async def rerun(self, state: ViewerState, *, count: int, oldest_first: list[int], now_s: float) -> list[int]:
-        reply = await self._ask(Rerun(sent(state), count, oldest_first, now_s), timeout_s=self._timeout_s)
-        assert isinstance(reply, Seen)
+        reply = await self._ask(wire.Rerun(state, count, oldest_first, now_s), timeout_s=self._timeout_s)
+        assert isinstance(reply, wire.Seen)
         return reply.video_ids
 
     async def prepare(self, table: ArmTable) -> None:
         """Raises ModelMissing and ModelDamaged, too."""
-        reply = await self._ask(Prepare(table.generation, table.releases, table.experiment), timeout_s=_PREPARE_S)
-        assert isinstance(reply, Done)
+        reply = await self._ask(wire.Prepare(table.generation, table.releases, table.experiment), timeout_s=_PREPARE_S)
+        assert isinstance(reply, wire.Done)
 
     async def keep(self, generation: int) -> None:
-        await self._ask(Keep(generation), timeout_s=_REFRESH_S)
+        await self._ask(wire.Keep(generation), timeout_s=_REFRESH_S)
 
     async def refresh(self, *, now_s: float) -> CommonLists:
         """A process that does not answer this hangs, and is ended."""
         try:
-            reply = await self._ask(Refresh(now_s), timeout_s=_REFRESH_S)
+            reply = await self._ask(wire.Refresh(now_s), timeout_s=_REFRESH_S)
         except TimeoutError:
             self._kill()
             raise
-        assert isinstance(reply, Common)
+        assert isinstance(reply, wire.Common)
         return reply.lists
 
     async def close(self) -> None:
@@ -152,22 +131,22 @@ class ListProcess:
         with contextlib.suppress(ProcessLookupError):
             self._child.kill()
 
-    async def _list(self, question: Recommend | Rerank) -> Ranked:
+    async def _list(self, question: wire.Recommend | wire.Rerank) -> Ranked:
         self._waiting += 1
         try:
             reply = await self._ask(question, timeout_s=self._timeout_s)
         finally:
             self._waiting -= 1
-        assert isinstance(reply, Made)
+        assert isinstance(reply, wire.Made)
         return Ranked(picks=reply.picks, degraded=reply.degraded, candidates=reply.candidates)
 
-    async def _ask(self, question: Question, *, timeout_s: float) -> Reply:
+    async def _ask(self, question: wire.Question, *, timeout_s: float) -> wire.Reply:
         if self._answers.waiting >= _MOST_ASKED:
             raise Unavailable("the list process does not keep up")
         self._number += 1
         async with asyncio.timeout(timeout_s):
-            reply = await self._answers.of(self._number, frame(Asked(self._number, self._extent(), question)))
-        if isinstance(reply, Failed):
+            reply = await self._answers.of(self._number, wire.frame(wire.Asked(self._number, self._extent(), question)))
+        if isinstance(reply, wire.Failed):
             raise _ERRORS.get(reply.code, Unavailable)(reply.detail)
         return reply
 
@@ -181,8 +160,8 @@ class _Answers(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.WriteTransport | None = None
-        self._frames = Frames()
-        self._asked: dict[int, asyncio.Future[Reply]] = {}
+        self._frames = wire.Frames()
+        self._asked: dict[int, asyncio.Future[wire.Reply]] = {}
 
     @property
     def open(self) -> bool:
@@ -192,11 +171,11 @@ class _Answers(asyncio.Protocol):
     def waiting(self) -> int:
         return len(self._asked)
 
-    async def of(self, number: int, framed: bytes) -> Reply:
+    async def of(self, number: int, framed: bytes) -> wire.Reply:
         """Raises Unavailable."""
         if self._transport is None:
             raise Unavailable("the list process is away")
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[wire.Reply] = asyncio.get_running_loop().create_future()
         self._asked[number] = reply
         self._transport.write(framed)
         try:
@@ -209,7 +188,7 @@ class _Answers(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for body in self._frames.feed(data):
-            answered: Answered = answered_decoder.decode(body)
+            answered: wire.Answered = wire.answered_decoder.decode(body)
             reply = self._asked.get(answered.number)
             if reply is not None and not reply.done():  # else nobody waits for it any more
                 reply.set_result(answered.reply)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.feed.lists.maker import CommonLists, MakerPolicy
 from inference.experiments import Experiment
 from inference.feed.followed_columns import Extent
 from inference.feed.recommender import Pick
-from inference.feed.taste import DIMENSIONS, SUMS, Taste
 from inference.feed.viewer import ViewerState
 
 
@@ -30,31 +29,8 @@ class Start(msgspec.Struct, frozen=True, array_like=True):
     now_s: float
 
 
-class SentViewer(msgspec.Struct, frozen=True, array_like=True):
-    """A ViewerState; arrays as bytes."""
-
-    space: str
-    sums: bytes
-    events: int
-    likes: int
-    mean_quantile: float
-    skip_share: float
-    recent_ids: bytes
-    recent_weights: bytes
-    creators: dict[int, float]
-    updated_s: float
-    seen_ids: bytes
-    following: bytes
-    blocked: bytes
-    hidden_tags: frozenset[int]
-    interests: frozenset[int]
-    region: int
-    shown_ids: tuple[int, ...]
-    hour: float
-
-
 class Recommend(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    viewer: SentViewer
+    viewer: ViewerState
     arm: str
     generation: int
     count: int
@@ -62,7 +38,7 @@ class Recommend(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Rerank(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    viewer: SentViewer
+    viewer: ViewerState
     tail: tuple[Pick, ...]
     arm: str
     generation: int
@@ -70,7 +46,7 @@ class Rerank(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Rerun(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    viewer: SentViewer
+    viewer: ViewerState
     count: int
     oldest_first: list[int]
     now_s: float
@@ -140,19 +116,26 @@ class Answered(msgspec.Struct, frozen=True, array_like=True):
 _LENGTH = struct.Struct("<I")
 
 
-def _path(kind: type, value: object) -> object:
-    return Path(str(value)) if kind is Path else value
-
-
-def _text(value: object) -> str:
+def _plain(value: object) -> object:
+    """What msgpack knows, for what it does not: an array as type, shape and bytes, a path as text."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} is not sent to a list process")
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_text)
-start_decoder = msgspec.msgpack.Decoder(Start, dec_hook=_path)
-asked_decoder = msgspec.msgpack.Decoder(Asked)
+def _whole(kind: type, value: Any) -> object:
+    """The other way round; arrays are read-only."""
+    if kind is Path:
+        return Path(value)
+    dtype, shape, raw = value
+    return np.frombuffer(raw, dtype).reshape(shape)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+start_decoder = msgspec.msgpack.Decoder(Start, dec_hook=_whole)
+asked_decoder = msgspec.msgpack.Decoder(Asked, dec_hook=_whole)
 answered_decoder = msgspec.msgpack.Decoder(Answered)
 
 
@@ -178,59 +161,3 @@ class Frames:
             yield bytes(self._waiting[start + _LENGTH.size : end])
             start = end
         del self._waiting[:start]
-
-
-def sent(state: ViewerState) -> SentViewer:
-    """About 10 us."""
-    taste = state.taste
-    return SentViewer(
-        taste.space,
-        taste.sums.tobytes(),
-        taste.events,
-        taste.likes,
-        taste.mean_quantile,
-        taste.skip_share,
-        taste.recent_ids.tobytes(),
-        taste.recent_weights.tobytes(),
-        taste.creators,
-        taste.updated_s,
-        state.seen_ids.tobytes(),
-        state.following.tobytes(),
-        state.blocked.tobytes(),
-        state.hidden_tags,
-        state.interests,
-        state.region,
-        state.shown_ids,
-        state.hour,
-    )
-
-
-def received(viewer: SentViewer) -> ViewerState:
-    """The state, with read-only arrays. About 10 us."""
-    taste = Taste(
-        space=viewer.space,
-        sums=np.frombuffer(viewer.sums, np.float32).reshape(SUMS, DIMENSIONS),
-        events=viewer.events,
-        likes=viewer.likes,
-        mean_quantile=viewer.mean_quantile,
-        skip_share=viewer.skip_share,
-        recent_ids=_ids(viewer.recent_ids),
-        recent_weights=np.frombuffer(viewer.recent_weights, np.float32),
-        creators=viewer.creators,
-        updated_s=viewer.updated_s,
-    )
-    return ViewerState(
-        taste=taste,
-        seen_ids=_ids(viewer.seen_ids),
-        following=_ids(viewer.following),
-        blocked=_ids(viewer.blocked),
-        hidden_tags=viewer.hidden_tags,
-        interests=viewer.interests,
-        region=viewer.region,
-        shown_ids=viewer.shown_ids,
-        hour=viewer.hour,
-    )
-
-
-def _ids(raw: bytes) -> NDArray[np.int64]:
-    return np.frombuffer(raw, np.int64)

@@ -28,6 +28,15 @@ def disliked(page: FeedPage) -> list[WatchReport]:
     ]
 
 
+async def asked_behind(world: World, viewer: Viewer, page: FeedPage) -> asyncio.Task[None]:
+    """The viewer disliked a page, and a list is being made behind it."""
+    await world.feed.record(viewer, disliked(page))
+    behind = asyncio.create_task(world.feed._rank_ahead(viewer))
+    await asyncio.sleep(0)  # it asks for a list and waits for it
+    assert [key[0] for key in world.feed._places._making] == [viewer.id]
+    return behind
+
+
 async def session_of(world: World, viewer: Viewer) -> Session:
     session = (await world.feed._store.load(viewer.id)).session
     assert session is not None
@@ -106,10 +115,7 @@ async def test_a_list_ranked_behind_never_brings_back_what_was_shown_meanwhile(
 async def test_a_list_that_is_being_made_is_not_made_twice(make_world: MakeWorld, ann: Viewer) -> None:
     world = await make_world(session_items=20, list_process_from=0)
     first = await world.feed.page(ann, count=20, cursor=None)
-    await world.feed.record(ann, disliked(first))
-    ahead = asyncio.create_task(world.feed._rank_ahead(ann))
-    await asyncio.sleep(0)  # it asks for a list and waits for it
-    assert [key[0] for key in world.feed._places._making] == [ann.id]
+    ahead = await asked_behind(world, ann, first)
     page = await world.feed.page(ann, count=10, cursor=first.next_cursor)  # the tail is used up: it has to wait
     await ahead
     session = await session_of(world, ann)
@@ -121,9 +127,7 @@ async def test_a_list_that_is_being_made_is_not_made_twice(make_world: MakeWorld
 async def test_a_list_made_before_a_reset_is_not_waited_for_after_it(make_world: MakeWorld, ann: Viewer) -> None:
     world = await make_world(list_process_from=0)
     first = await world.feed.page(ann, count=10, cursor=None)
-    await world.feed.record(ann, disliked(first))
-    ahead = asyncio.create_task(world.feed._rank_ahead(ann))
-    await asyncio.sleep(0)
+    ahead = await asked_behind(world, ann, first)
     await world.feed.reset(ann)
     await world.feed.page(ann, count=10, cursor=None)
     session = await session_of(world, ann)
@@ -135,9 +139,7 @@ async def test_a_list_made_before_a_reset_is_not_waited_for_after_it(make_world:
 async def test_a_list_for_the_session_before_serves_the_next_one(make_world: MakeWorld, ann: Viewer) -> None:
     world = await make_world(list_process_from=0)
     first = await world.feed.page(ann, count=10, cursor=None)
-    await world.feed.record(ann, disliked(first))
-    ahead = asyncio.create_task(world.feed._rank_ahead(ann))
-    await asyncio.sleep(0)
+    ahead = await asked_behind(world, ann, first)
     with world.feed._in_progress, world.feed._in_progress:
         again = await world.feed.page(ann, count=10, cursor=None)
     before = (await session_of(world, ann)).tail

@@ -15,6 +15,7 @@ from edge.feed import ranking
 from edge.feed.lists import process
 from edge.feed.lists.process import ListProcess
 from edge.feed.ports import Viewer
+from foundation.errors import Unavailable
 from foundation.wire.events import WatchReport
 from foundation.wire.feed import FeedPage
 from tests.polling import until
@@ -132,6 +133,22 @@ async def test_a_process_that_goes_on_hanging_is_replaced(
     monkeypatch.setattr(process, "_REFRESH_S", 30.0)
     await until_true(lambda: process_of(world) != before and world.feed.ranking._lists.alive)
     page = await world.feed.page(ann, count=10, cursor=None)
+    assert not page.is_fallback
+
+
+async def test_a_model_that_serves_stays_though_the_process_ends_before_the_old_one_is_forgotten(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world(videos=60, list_process_from=0)
+    before = world.feed.ranking.arms.table
+
+    async def ends(self: ListProcess, generation: int) -> None:
+        raise Unavailable("the list process ended")
+
+    monkeypatch.setattr(ListProcess, "keep", ends)
+    await world.feed.models.serve(model="", experiment=None)
+    assert world.feed.ranking.arms.table.generation == before.generation + 1
+    page = await world.feed.page(Viewer(id="d:1"), count=10, cursor=None)
     assert not page.is_fallback
 
 
